@@ -1,0 +1,43 @@
+import { monitorEventLoopDelay } from "node:perf_hooks";
+
+/** How much later than due the event loop came round, in milliseconds, two decimals. */
+export interface LoopDelay {
+  mean: number;
+  p99: number;
+  max: number;
+}
+
+/** Every 20 ms is 50 wake-ups a second: too few to be seen in the process's CPU time, enough to meet a stall. */
+const RESOLUTION_MS = 20;
+
+/**
+ * Measures the event loop's delay. `take()` answers for the time since the last `take()`; `close()` ends the timer
+ * behind it, which by itself does not keep the process alive.
+ */
+export function createLoopDelay(): { take(): LoopDelay; close(): void } {
+  const histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  histogram.enable();
+
+  // The histogram holds whole intervals between two firings of its timer, so an idle loop shows the resolution.
+  const delayMs = (nanoseconds: number): number => {
+    const late = nanoseconds / 1e6 - RESOLUTION_MS;
+    return late > 0 ? Math.round(late * 100) / 100 : 0;
+  };
+
+  return {
+    take() {
+      // With nothing recorded the mean is NaN and p99 a remainder of the bucket width: neither is a delay.
+      const empty = histogram.max === 0;
+      const delay = {
+        mean: empty ? 0 : delayMs(histogram.mean),
+        p99: empty ? 0 : delayMs(histogram.percentile(99)),
+        max: empty ? 0 : delayMs(histogram.max),
+      };
+      histogram.reset();
+      return delay;
+    },
+    close() {
+      histogram.disable();
+    },
+  };
+}

@@ -1,0 +1,238 @@
+import { readFileSync } from "node:fs";
+import { cpus, totalmem } from "node:os";
+import { performance } from "node:perf_hooks";
+import { setTimeout as delay } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { afterEach, describe, expect, it } from "vitest";
+import { createSampler, type HubCounters, type Sampler } from "../../src/system/sampler.js";
+
+/** Longer than the shortest period over which the sampler makes new rates. */
+const PERIOD_MS = 60;
+
+const open: Sampler[] = [];
+
+function samplerOf(counters: () => HubCounters): Sampler {
+  const sampler = createSampler(counters);
+  open.push(sampler);
+  return sampler;
+}
+
+function restingCounters(): HubCounters {
+  return {
+    connections: 3,
+    users: 2,
+    publishedTotal: 1_000_000,
+    deliveriesTotal: 9_000_000,
+    requestsTotal: 4_000,
+    errorsTotal: 7,
+    responseMeanMs: null,
+  };
+}
+
+/** Keeps this thread, and so one core and the event loop, busy. */
+function spin(milliseconds: number): void {
+  const end = performance.now() + milliseconds;
+  while (performance.now() < end);
+}
+
+afterEach(() => {
+  for (const sampler of open.splice(0)) sampler.close();
+});
+
+describe("createSampler", () => {
+  it("begins with a sample in which totals from before are no rate", async () => {
+    for (const waitMs of [0, PERIOD_MS]) {
+      const sampler = samplerOf(restingCounters);
+      await delay(waitMs);
+      expect(sampler.sample()).toMatchObject({
+        connections: 3,
+        users: 2,
+        requestsPerSecond: 0,
+        errorsPerSecond: 0,
+        publishedPerSecond: 0,
+        deliveriesPerSecond: 0,
+        responseMeanMs: null,
+      });
+    }
+  });
+
+  it("does not ask for the counters before the first sample", () => {
+    let asked = 0;
+    const sampler = samplerOf(() => {
+      asked += 1;
+      return restingCounters();
+    });
+    expect(asked).toBe(0);
+    sampler.sample();
+    expect(asked).toBe(1);
+  });
+
+  it("reads the real machine", async () => {
+    const sampler = samplerOf(restingCounters);
+    sampler.sample();
+    await delay(PERIOD_MS);
+    const before = Date.now();
+    const { time, cpu, memory, load, uptimeSeconds } = sampler.sample();
+
+    expect(new Date(time).toISOString()).toBe(time);
+    expect(Math.abs(Date.parse(time) - before)).toBeLessThan(1000);
+    expect(cpu.cores).toHaveLength(cpus().length);
+    for (const percent of [...cpu.cores, cpu.total]) {
+      expect(percent).toBeGreaterThanOrEqual(0);
+      expect(percent).toBeLessThanOrEqual(100);
+      expect(percent).toBe(Number(percent.toFixed(1)));
+    }
+    expect(memory.totalBytes).toBe(totalmem());
+    expect(memory.usedBytes).toBeGreaterThan(0);
+    expect(memory.usedBytes).toBeLessThan(memory.totalBytes);
+    expect(memory.processBytes / process.memoryUsage.rss()).toBeCloseTo(1, 0);
+    expect(load).toHaveLength(3);
+    expect(Math.abs(uptimeSeconds - process.uptime())).toBeLessThan(2);
+  });
+
+  it.runIf(process.platform === "linux")("agrees with /proc/loadavg", () => {
+    const read = () => Number(readFileSync("/proc/loadavg", "utf8").split(" ")[0]);
+    const before = read();
+    const [one] = samplerOf(restingCounters).sample().load;
+    // The kernel may have written a new figure in between, and rounds in its own way.
+    expect(Math.min(Math.abs(one - before), Math.abs(one - read()))).toBeLessThan(0.02);
+  });
+
+  it("is plain JSON", () => {
+    const sample = samplerOf(restingCounters).sample();
+    expect(JSON.parse(JSON.stringify(sample))).toEqual(sample);
+  });
+
+  it("turns totals into rates per second", async () => {
+    const counters = restingCounters();
+    const sampler = samplerOf(() => counters);
+    sampler.sample();
+    const start = performance.now();
+    await delay(2 * PERIOD_MS);
+    counters.publishedTotal += 50;
+    counters.deliveriesTotal += 50_000;
+    counters.requestsTotal += 20;
+    counters.errorsTotal += 5;
+    counters.responseMeanMs = 1.23456;
+    const sample = sampler.sample();
+    const seconds = (performance.now() - start) / 1000;
+
+    expect(sample.deliveriesPerSecond * seconds).toBeGreaterThan(45_000);
+    expect(sample.deliveriesPerSecond * seconds).toBeLessThan(65_000);
+    expect(sample.deliveriesPerSecond / sample.publishedPerSecond).toBeCloseTo(1000, 0);
+    expect(sample.requestsPerSecond / sample.errorsPerSecond).toBeCloseTo(4, 1);
+    expect(sample.responseMeanMs).toBe(1.23);
+
+    await delay(PERIOD_MS);
+    expect(sampler.sample()).toMatchObject({ publishedPerSecond: 0, deliveriesPerSecond: 0, requestsPerSecond: 0 });
+  });
+
+  it("shows no negative rate when a total falls, as after a worker's end", async () => {
+    const counters = restingCounters();
+    const sampler = samplerOf(() => counters);
+    sampler.sample();
+    await delay(PERIOD_MS);
+    counters.deliveriesTotal = 10;
+    expect(sampler.sample().deliveriesPerSecond).toBe(0);
+  });
+
+  it("repeats its rates to a second reader right after, and loses nothing by it", async () => {
+    const counters = restingCounters();
+    const sampler = samplerOf(() => counters);
+    sampler.sample();
+    await delay(2 * PERIOD_MS);
+    counters.publishedTotal += 100;
+    const first = sampler.sample();
+    counters.publishedTotal += 100;
+    const second = sampler.sample();
+    expect(first.publishedPerSecond).toBeGreaterThan(0);
+    expect(second).toMatchObject({ publishedPerSecond: first.publishedPerSecond, cpu: first.cpu });
+    await delay(PERIOD_MS);
+    expect(sampler.sample().publishedPerSecond).toBeGreaterThan(0);
+  });
+
+  it("sees a core at work and an event loop that is held up", async () => {
+    const sampler = samplerOf(restingCounters);
+    sampler.sample();
+    // The histogram's timer must have fired once: a delay is the time from one firing to the next.
+    await delay(PERIOD_MS);
+    spin(300);
+    await delay(PERIOD_MS);
+    const { cpu, eventLoopDelayMs } = sampler.sample();
+
+    expect(cpu.total).toBeGreaterThan(0);
+    expect(Math.max(...cpu.cores)).toBeGreaterThan(20);
+    expect(eventLoopDelayMs.max).toBeGreaterThan(250);
+    expect(eventLoopDelayMs.p99).toBeGreaterThan(250);
+    expect(eventLoopDelayMs.mean).toBeGreaterThan(1);
+    expect(eventLoopDelayMs.mean).toBeLessThan(eventLoopDelayMs.max);
+  });
+
+  it("begins the event-loop delay anew with each sample, near 0 when idle", async () => {
+    const sampler = samplerOf(restingCounters);
+    await delay(PERIOD_MS);
+    spin(150);
+    await delay(PERIOD_MS);
+    expect(sampler.sample().eventLoopDelayMs.max).toBeGreaterThan(100);
+
+    // Other processes may hold the loop up too: one calm period of many is enough to show that 150 ms were forgotten.
+    const means: number[] = [];
+    for (let i = 0; i < 50; i++) {
+      await delay(2 * PERIOD_MS);
+      const { mean, max } = sampler.sample().eventLoopDelayMs;
+      means.push(mean);
+      if (mean < 5 && max < 100) return;
+    }
+    expect.fail(`no calm period; means in ms: ${means.join(", ")}`);
+  });
+
+  it("costs less than 2 ms a sample", async () => {
+    const sampler = samplerOf(restingCounters);
+    const costs: number[] = [];
+    for (let i = 0; i < 15; i++) {
+      await delay(PERIOD_MS);
+      const start = performance.now();
+      sampler.sample();
+      costs.push(performance.now() - start);
+    }
+    costs.sort((a, b) => a - b);
+    expect(costs[7]).toBeLessThan(2);
+  });
+
+  it("keeps no memory, open or closed", () => {
+    setFlagsFromString("--expose-gc");
+    const collect: () => void = runInNewContext("gc");
+    const work = (): void => {
+      const kept = createSampler(restingCounters);
+      for (let i = 0; i < 2_000; i++) kept.sample();
+      kept.close();
+      for (let i = 0; i < 500; i++) createSampler(restingCounters).close();
+    };
+    work();
+    collect();
+    const before = process.memoryUsage();
+    for (let i = 0; i < 3; i++) work();
+    collect();
+    const after = process.memoryUsage();
+    expect(after.heapUsed - before.heapUsed).toBeLessThan(1_000_000);
+    expect(after.external - before.external).toBeLessThan(1_000_000);
+  });
+
+  it("answers after close, twice closed, without a delay", async () => {
+    const sampler = createSampler(restingCounters);
+    sampler.sample();
+    sampler.close();
+    sampler.close();
+    await delay(PERIOD_MS);
+    sampler.sample();
+    await delay(PERIOD_MS);
+    expect(sampler.sample().eventLoopDelayMs).toEqual({ mean: 0, p99: 0, max: 0 });
+  });
+
+  it("does not keep the process alive, even unclosed", () => {
+    const before = process.getActiveResourcesInfo().length;
+    samplerOf(restingCounters).sample();
+    expect(process.getActiveResourcesInfo()).toHaveLength(before);
+  });
+});

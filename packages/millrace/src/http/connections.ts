@@ -1,0 +1,51 @@
+import type { Hub } from "../hub/index.js";
+import { patternsOf } from "../protocol/index.js";
+import type { Api } from "./api.js";
+import { admit } from "./authorize.js";
+import type { Exchange, Headers } from "./exchange.js";
+import { Problem } from "./problem.js";
+import { decode, parseQuery } from "./query.js";
+
+/** GET /connections: who is connected, and where each is in the log. */
+export async function listConnections({ hub, authorize }: Api, exchange: Exchange, headers: Headers): Promise<void> {
+  await admit(authorize, exchange, "inspect", []);
+  exchange.respond(
+    200,
+    { ...headers, "content-type": "application/json" },
+    `${JSON.stringify({ connections: describe(hub) })}\n`,
+  );
+}
+
+/** DELETE /connections/ID: ends a stream. `?reconnect=false` tells its client not to come back. */
+export async function endConnection({ hub, authorize }: Api, exchange: Exchange, headers: Headers): Promise<void> {
+  await admit(authorize, exchange, "inspect", []);
+  let reconnect = true;
+  for (const [name, value] of parseQuery(exchange.query)) {
+    if (name !== "reconnect" || (value !== "true" && value !== "false")) {
+      throw new Problem(400, "unknown_parameter", "the only parameter is reconnect=true or reconnect=false");
+    }
+    reconnect = value === "true";
+  }
+  const subscriber = hub.connection(decode(exchange.path.slice("/connections/".length)));
+  if (!subscriber) throw new Problem(404, "connection_gone", "that connection is not there");
+  hub.disconnect(subscriber, { reconnect });
+  exchange.respond(204, headers);
+}
+
+function describe(hub: Hub): unknown[] {
+  return Array.from(hub.connections(), (subscriber) => {
+    const { id, identity, group, state, openedAtMs, remoteAddress, sink } = subscriber;
+    return {
+      id,
+      user: identity.user ?? null,
+      roles: identity.roles ?? [],
+      channels: patternsOf(group.selection).filter((channel) => !channel.startsWith("@")),
+      format: group.form,
+      transport: sink.kind,
+      state,
+      position: hub.positionOf(subscriber),
+      openedAt: new Date(openedAtMs).toISOString(),
+      remoteAddress: remoteAddress ?? null,
+    };
+  });
+}

@@ -1,0 +1,6 @@
+export type { Api } from "./api.js";
+export type { AccessRequest, Action, Authorize, Refusal } from "./authorize.js";
+export { readOnly } from "./authorize.js";
+export { handleFetch } from "./fetch.js";
+export { defaultLimits, Gate, type Limits } from "./limits.js";
+export { handleNode, type NodeRequest, type NodeResponse } from "./node.js";

@@ -1,0 +1,43 @@
+import { BodyTooLarge, type Exchange } from "./exchange.js";
+import { Problem } from "./problem.js";
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** The media type of the request, without parameters, in lower case. */
+export function mediaType(exchange: Exchange): string {
+  return (exchange.header("content-type") ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
+}
+
+/** The body as text. @throws Problem 413 when it is too large, 400 when it is not UTF-8 */
+export async function readText(exchange: Exchange, limitBytes: number): Promise<string> {
+  try {
+    return utf8.decode(await exchange.body(limitBytes));
+  } catch (error) {
+    if (error instanceof BodyTooLarge) {
+      throw new Problem(
+        413,
+        "too_large",
+        `a body may have ${limitBytes} bytes: send it in parts, or raise the hub's limit`,
+      );
+    }
+    if (error instanceof TypeError) throw new Problem(400, "invalid_encoding", "the body is not valid UTF-8");
+    throw error;
+  }
+}
+
+/** The body as JSON, which it must say it is. */
+export async function readJson(exchange: Exchange, limitBytes: number): Promise<unknown> {
+  if (mediaType(exchange) !== "application/json") {
+    throw new Problem(415, "unsupported_media_type", "send the body with the header Content-Type: application/json");
+  }
+  return parseJson(await readText(exchange, limitBytes), "the body");
+}
+
+/** @throws Problem 400 that says where the text stops to be JSON */
+export function parseJson(text: string, what: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Problem(400, "invalid_json", `${what} is not JSON: ${(error as Error).message}`);
+  }
+}

@@ -1,0 +1,62 @@
+import { MillraceError, type MillraceErrorCode } from "../protocol/index.js";
+import type { Exchange, Headers } from "./exchange.js";
+
+/** An answer that is an error, as RFC 9457 describes it. `detail` says what to do; it never holds a secret. */
+export class Problem extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly headers: Headers;
+
+  constructor(status: number, code: string, detail: string, headers: Headers = {}) {
+    super(detail);
+    this.status = status;
+    this.code = code;
+    this.headers = headers;
+  }
+}
+
+const titles: Readonly<Record<number, string>> = {
+  400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  413: "Content Too Large",
+  415: "Unsupported Media Type",
+  422: "Unprocessable Content",
+  429: "Too Many Requests",
+  500: "Internal Server Error",
+  503: "Service Unavailable",
+  507: "Insufficient Storage",
+};
+
+/** Seconds after which a refused client may try again. */
+export const retryLater = (seconds: number): Headers => ({ "retry-after": String(Math.max(1, Math.ceil(seconds))) });
+
+const statuses: Readonly<Partial<Record<MillraceErrorCode, number>>> = {
+  invalid_event: 400,
+  invalid_channel: 400,
+  invalid_option: 400,
+  connection_gone: 404,
+  idempotency_conflict: 422,
+  store_full: 507,
+  store_failed: 503,
+  closed: 503,
+};
+
+/** What an error means to a client; undefined for one that is none of its business. */
+export function problemOf(error: unknown): Problem | undefined {
+  if (error instanceof Problem) return error;
+  if (!(error instanceof MillraceError)) return undefined;
+  const status = statuses[error.code];
+  if (status === undefined) return undefined;
+  const detail =
+    error.code === "store_failed" ? "the store cannot be written at present: nothing was kept" : error.message;
+  return new Problem(status, error.code, detail, status >= 500 ? retryLater(5) : {});
+}
+
+export function respondProblem(exchange: Exchange, problem: Problem, headers: Headers): void {
+  const { status, code, message } = problem;
+  const body = JSON.stringify({ type: "about:blank", title: titles[status] ?? "Error", status, code, detail: message });
+  exchange.respond(status, { ...headers, ...problem.headers, "content-type": "application/problem+json" }, `${body}\n`);
+}

@@ -1,0 +1,83 @@
+import { type Selection, selectionOf } from "../protocol/index.js";
+import type { Sink } from "../sink/sink.js";
+import type { Group } from "./groups.js";
+
+/** Who a subscriber is: it also reads the channels `@user/<user>` and `@role/<role>`. */
+export interface Identity {
+  readonly user?: string;
+  readonly roles?: readonly string[];
+  /** When the stream ends, in milliseconds since 1970: an identity's credentials do not live for ever. */
+  readonly expiresAtMs?: number;
+}
+
+/**
+ * A cursor, a selection and a sink.
+ *
+ *   reading ──(cursor at the tail)──→ live
+ *      ↑ └──(sink full)──→ full ←──(sink full)─┘
+ *      └──────(drain)───────┘            any → closed
+ */
+export type SubscriberState = "reading" | "live" | "full" | "closed";
+
+type SubscriberParts = Pick<
+  Subscriber,
+  "id" | "sink" | "identity" | "group" | "openedAtMs" | "remoteAddress" | "cursor" | "lost" | "knownDrops"
+>;
+
+/** One object for each connection: what it costs to be idle. */
+export class Subscriber {
+  /** Names the connection; not to be guessed. */
+  readonly id: string;
+  readonly sink: Sink;
+  readonly identity: Identity;
+  readonly group: Group;
+  readonly openedAtMs: number;
+  /** Where it came from, for people. */
+  readonly remoteAddress: string | undefined;
+  #selection: Selection | undefined;
+  state: SubscriberState = "reading";
+  /** Sequence of the last entry that was handed to the sink. While live, the log's tail stands for it. */
+  cursor: number;
+  /** What was dropped up to this count has been said, or need not be. */
+  knownDrops: number;
+  /** A gap that is known from the position that the client came with. */
+  lost: "no" | "yes" | "may";
+  liveIndex = -1;
+  /** The flush in which it was written to on its own. */
+  ownFlush = 0;
+  fullSinceMs = 0;
+  /** Where it is in the round of heartbeats; -1: it is sent none. */
+  slot = -1;
+  endsAtMs = Infinity;
+  /** Entries that it may still be sent, where a rate is set, and when that was worked out. */
+  allowance = 0;
+  allowedAtMs = -Infinity;
+  closeReason: string | undefined;
+
+  constructor(parts: SubscriberParts) {
+    this.id = parts.id;
+    this.sink = parts.sink;
+    this.identity = parts.identity;
+    this.group = parts.group;
+    this.openedAtMs = parts.openedAtMs;
+    this.remoteAddress = parts.remoteAddress;
+    this.cursor = parts.cursor;
+    this.lost = parts.lost;
+    this.knownDrops = parts.knownDrops;
+  }
+
+  /** What it reads: the group's selection and its own channels, which are no part of that. Kept while it reads only. */
+  get selection(): Selection {
+    const { exact, prefixes } = this.group.selection;
+    this.#selection ??= selectionOf([...exact, ...personalChannels(this.id, this.identity)], prefixes);
+    return this.#selection;
+  }
+
+  forgetSelection(): void {
+    this.#selection = undefined;
+  }
+}
+
+export function personalChannels(id: string, { user }: Identity): string[] {
+  return user === undefined ? [`@connection/${id}`] : [`@connection/${id}`, `@user/${user}`];
+}

@@ -1,0 +1,152 @@
+import fs from "node:fs";
+import { MillraceError } from "../../protocol/index.js";
+import type { Channels } from "../channels.js";
+import { recordBytes, recordChannel, recordSequence } from "../entry.js";
+import type { Keys } from "../keys.js";
+import { type Checkpoint, readCheckpoint } from "./checkpoint.js";
+import { listSegments, type SegmentFile } from "./files.js";
+import { decodeFrame, type Frame, frameFollows, readKeys } from "./frame.js";
+import { Segment, segmentFormat, segmentHeadBytes, storeFormat } from "./segment.js";
+import type { Segments } from "./segments.js";
+
+/** A store that was read through. */
+export interface Recovered {
+  /** Undefined for a new store. */
+  readonly checkpoint: Checkpoint | undefined;
+  readonly tail: number;
+  /** Bytes that were cut from the end. */
+  readonly cutBytes: number;
+  /** Whether acknowledged entries may be missing at the end. */
+  readonly lost: boolean;
+}
+
+export interface RecoveryParts {
+  readonly folder: string;
+  readonly bootId: string;
+  readonly segments: Segments;
+  readonly channels: Channels;
+  readonly keys: Keys;
+}
+
+/** A store that cannot be read as it was written. */
+export class Damage extends Error {}
+
+/** Where a file stops to make sense. */
+interface Fault {
+  readonly at: number;
+  /** `short`: it ends in the middle of a frame, as a write that was cut leaves it. */
+  readonly kind: "short" | "bad";
+  /** Whether whole frames follow. */
+  readonly followed: boolean;
+}
+
+/**
+ * Reads a store through: every checksum, every entry's place, into the parts given. What a crash may have torn at the end is cut; anything
+ * else that is wrong is `Damage`: a store is never half read.
+ */
+export function recover(parts: RecoveryParts): Recovered {
+  const { folder, bootId, channels, segments } = parts;
+  const checkpoint = readCheckpoint(folder);
+  if (checkpoint === "bad") throw new Damage("its checkpoint is damaged");
+  const files = listSegments(folder);
+  if (checkpoint === "missing") {
+    if (files.length > 0) throw new Damage("its checkpoint is missing");
+    return { checkpoint: undefined, tail: 0, cutBytes: 0, lost: false };
+  }
+  channels.restore(checkpoint.drops, Date.now());
+  const before = files[0] ? files[0].base - 1 : checkpoint.floor;
+  // A full disk let files go before it could be written what was in them: so that loss is said as "may".
+  if (before > checkpoint.floor) channels.forgottenThrough = Math.max(channels.forgottenThrough, before);
+
+  // While the machine runs, what was written stays: only a write that was cut may stand at the end. After a power cut
+  // any write since the last flush may be missing, and files are flushed one behind the one that is written to.
+  const rebooted = !checkpoint.clean && checkpoint.bootId !== bootId;
+  let tail = before;
+  let cutBytes = 0;
+  let fault: Fault | undefined;
+  for (const [at, file] of files.entries()) {
+    if (fault) {
+      cutBytes += fs.statSync(file.path).size;
+      fs.rmSync(file.path);
+      continue;
+    }
+    if (file.base !== tail + 1) throw new Damage(`the entries ${tail + 1} to ${file.base - 1} are missing`);
+    const segment = Segment.open(file.path, file.base, file.end);
+    segments.list.push(segment);
+    const bytes = fs.readFileSync(file.path);
+    const read = readSegment(bytes, file, segment, tail, parts, checkpoint);
+    tail = file.rewritten ? file.end : read.tail;
+    fault = read.fault;
+    const last = at === files.length - 1;
+    if (fault) {
+      const torn = !file.rewritten && (rebooted ? at >= files.length - 2 : last && !fault.followed);
+      if (!torn) throw new Damage(`${file.path} is damaged at byte ${fault.at}`);
+      cutBytes = bytes.length - fault.at;
+      segment.cut(fault.at);
+      segment.end = Infinity;
+    } else if (!last && tail !== file.end) throw new Damage(`${file.path} ends before entry ${file.end}`);
+  }
+  channels.limit(tail);
+  const lost = tail < checkpoint.tail || (!checkpoint.flushed && (rebooted || fault?.kind === "bad"));
+  return { checkpoint, tail, cutBytes, lost };
+}
+
+function readSegment(
+  bytes: Buffer,
+  file: SegmentFile,
+  segment: Segment,
+  before: number,
+  { channels, keys, folder }: RecoveryParts,
+  checkpoint: Checkpoint,
+): { tail: number; fault: Fault | undefined } {
+  const format = segmentFormat(bytes);
+  if (format !== undefined && format > storeFormat) {
+    throw new MillraceError(
+      "store_newer",
+      `the store ${folder} has format ${format}, and this version of Millrace reads format ${storeFormat}: use a newer version, or another store`,
+    );
+  }
+  if (format === undefined) {
+    // A power cut can leave the newest file without its first bytes; it is begun anew then.
+    segment.begin();
+    return { tail: before, fault: { at: segmentHeadBytes, kind: "bad", followed: frameFollows(bytes, 0) } };
+  }
+  let tail = before;
+  let at = segmentHeadBytes;
+  while (at < bytes.length) {
+    const frame = decodeFrame(bytes, at);
+    if (typeof frame === "string") return { tail, fault: { at, kind: frame, followed: frameFollows(bytes, at) } };
+    const fits = file.rewritten ? frame.first > tail || frame.entries === 0 : frame.first === tail + 1;
+    if (!fits) throw new Damage(`${file.path} has entry ${frame.first} behind entry ${tail}`);
+    tail = takeEntries(bytes, frame, segment, channels, checkpoint.drops.channels, tail);
+    for (const key of readKeys(bytes, frame)) {
+      keys.add(key);
+      segment.keyTimeMs = Math.max(segment.keyTimeMs, key.timeMs);
+    }
+    at = frame.end;
+    segment.size = at;
+  }
+  return { tail, fault: undefined };
+}
+
+function takeEntries(
+  bytes: Buffer,
+  frame: Frame,
+  segment: Segment,
+  channels: Channels,
+  dropped: Readonly<Record<string, number>>,
+  before: number,
+): number {
+  let tail = before;
+  for (let at = frame.start; at < frame.recordsEnd; ) {
+    const size = recordBytes(bytes, at);
+    const channel = recordChannel(bytes, at);
+    tail = recordSequence(bytes, at);
+    if (tail > (dropped[channel] ?? 0)) {
+      segment.liveBytes += size;
+      channels.add(channel, tail, size, at, frame.timeMs);
+    }
+    at += size;
+  }
+  return tail;
+}

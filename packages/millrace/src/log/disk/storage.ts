@@ -1,0 +1,263 @@
+import fs from "node:fs";
+import { MillraceError } from "../../protocol/index.js";
+import type { Channels } from "../channels.js";
+import type { Entry } from "../entry.js";
+import type { Epochs } from "../epochs.js";
+import type { MaybePromise, Retention } from "../log.js";
+import type { Ref } from "../merge.js";
+import type { Batch, Storage } from "../sequenced.js";
+import { type Checkpoint, writeCheckpoint } from "./checkpoint.js";
+import { encodeFrame } from "./frame.js";
+import type { Lock } from "./lock.js";
+import { chooseRun, rewrite } from "./rewrite.js";
+import { Segment } from "./segment.js";
+import type { Segments } from "./segments.js";
+
+/** `process`: an acknowledged entry survives the end of the process. `power`: it is on the disk. */
+export type Durability = "process" | "power";
+
+export interface DiskStorageParts {
+  readonly folder: string;
+  readonly bootId: string;
+  readonly durability: Durability;
+  readonly retention: Retention;
+  readonly channels: Channels;
+  /** Epochs with a new one for this run. */
+  readonly epochs: Epochs;
+  /** Epochs that are on the disk already; undefined for a new store. */
+  readonly savedEpochs: Epochs | undefined;
+  readonly segments: Segments;
+  readonly floor: number;
+  readonly tail: number;
+  readonly lock: Lock;
+  readonly onNotice: (message: string) => void;
+}
+
+const noSpace = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
+
+/**
+ * A folder of append-only files. What retention drops is given back: a file that holds nothing any more is removed, and
+ * where dropped entries lie between retained ones, neighbouring files are rewritten into one.
+ */
+export class DiskStorage implements Storage {
+  readonly #parts: DiskStorageParts;
+  readonly #segments: Segments;
+  readonly #segmentBytes: number;
+  #active: Segment | undefined;
+  #epochs: Epochs;
+  #saved: boolean;
+  #floor: number;
+  #tail: number;
+  #uncut = false;
+  #tidying: Promise<void> | undefined;
+  #flushing: Promise<void> = Promise.resolve();
+
+  constructor(parts: DiskStorageParts) {
+    this.#parts = parts;
+    this.#segments = parts.segments;
+    this.#floor = parts.floor;
+    this.#tail = parts.tail;
+    this.#segmentBytes = Math.max(64 * 1024, Math.min(16 * 1024 * 1024, parts.retention.totalBytes / 64));
+    const last = this.#segments.list.at(-1);
+    if (last?.end === Infinity) this.#active = last;
+    this.#epochs = parts.savedEpochs ?? parts.epochs;
+    this.#saved = false;
+    try {
+      this.#beginEpoch();
+    } catch (error) {
+      // A full disk: what is there can be read, and the epoch begins with the first entry that finds room.
+      if (!parts.savedEpochs || !noSpace.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
+      parts.onNotice("no space on the store's disk: publishing is refused until there is some");
+    }
+  }
+
+  get epochs(): Epochs {
+    return this.#epochs;
+  }
+
+  get storedBytes(): number {
+    return this.#segments.storedBytes;
+  }
+
+  prepare(): void {
+    this.#guard(() => {
+      this.#beginEpoch();
+      this.#cut();
+      if (!this.#active || this.#active.size >= this.#segmentBytes) this.#rotate();
+    });
+  }
+
+  write(batch: Batch): MaybePromise<number> {
+    const segment = this.#active as Segment;
+    const buffers = encodeFrame(batch);
+    const sizeBefore = segment.size;
+    const at = this.#guard(() => {
+      try {
+        return segment.write(buffers);
+      } catch (error) {
+        this.#uncut = true;
+        throw error;
+      }
+    });
+    const place = at + (buffers[0] as Buffer).length;
+    if (this.#parts.durability === "process") return this.#written(segment, batch, place);
+    return segment.flush().then(
+      () => this.#written(segment, batch, place),
+      (error) => {
+        segment.size = sizeBefore;
+        this.#uncut = true;
+        throw refusal(error);
+      },
+    );
+  }
+
+  #written(segment: Segment, { records, keys, entries, timeMs }: Batch, place: number): number {
+    segment.liveBytes += records.length;
+    if (keys.length > 0) segment.keyTimeMs = timeMs;
+    this.#tail += entries.length;
+    return place;
+  }
+
+  async read(refs: readonly Ref[]): Promise<Entry[]> {
+    const parts: Promise<Entry[]>[] = [];
+    for (let from = 0; from < refs.length; ) {
+      const segment = this.#segments.find((refs[from] as Ref).sequence);
+      let to = from + 1;
+      while (to < refs.length && (refs[to] as Ref).sequence <= segment.end) to++;
+      parts.push(segment.read(refs.slice(from, to)));
+      from = to;
+    }
+    return (await Promise.all(parts)).flat();
+  }
+
+  sweep(nowMs: number): void {
+    if (this.#tidying) return;
+    this.#tidying = this.#tidy(nowMs - this.#parts.retention.keyAgeMs)
+      .catch((error: Error) => this.#parts.onNotice(`the store could not be tidied: ${error.message}`))
+      .finally(() => {
+        this.#tidying = undefined;
+      });
+  }
+
+  async close(tail: number): Promise<void> {
+    await this.#tidying;
+    await this.#flushing;
+    try {
+      this.#cut();
+      this.#active?.flushSync();
+      if (this.#saved) this.#checkpoint({ clean: true, tail });
+    } catch (error) {
+      // Not a reason to fail: the next start reads the store as after a crash.
+      this.#parts.onNotice(`the store could not be closed in order: ${(error as Error).message}`);
+    } finally {
+      this.#segments.close();
+      await this.#parts.lock.release();
+    }
+  }
+
+  /** The new epoch must be on the disk before an entry is written in its name. */
+  #beginEpoch(): void {
+    if (this.#saved) return;
+    this.#checkpoint({ clean: false, epochs: this.#parts.epochs.list });
+    this.#epochs = this.#parts.epochs;
+    this.#saved = true;
+  }
+
+  #checkpoint(changes: Partial<Checkpoint>): void {
+    writeCheckpoint(this.#parts.folder, {
+      epochs: this.#epochs.list,
+      drops: this.#parts.channels.record(),
+      floor: this.#floor,
+      tail: this.#tail,
+      clean: false,
+      bootId: this.#parts.bootId,
+      flushed: this.#parts.durability === "power",
+      ...changes,
+    });
+  }
+
+  /** Takes back a write that failed in the middle. While that fails too, nothing more is written. */
+  #cut(): void {
+    if (!this.#uncut) return;
+    const segment = this.#active as Segment;
+    segment.cut(segment.size);
+    this.#uncut = false;
+  }
+
+  #rotate(): void {
+    const full = this.#active;
+    const next = Segment.create(this.#parts.folder, this.#tail + 1);
+    if (this.#parts.durability === "power") syncFolder(this.#parts.folder);
+    if (full) {
+      full.end = this.#tail;
+      // After a power cut only the last two files may be torn, so the one before is flushed by then.
+      if (this.#parts.durability === "process") {
+        this.#flushing = Promise.all([this.#flushing, full.flush()]).then(
+          () => {},
+          (error: Error) => this.#parts.onNotice(`the store could not be flushed: ${error.message}`),
+        );
+      }
+    }
+    this.#active = next;
+    this.#segments.list.push(next);
+  }
+
+  #guard<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw refusal(error);
+    }
+  }
+
+  async #tidy(keysSinceMs: number): Promise<void> {
+    const { list } = this.#segments;
+    const empty = (segment: Segment) => segment.liveBytes === 0 && segment.keyTimeMs < keysSinceMs;
+    const front = list.findIndex((segment) => segment === this.#active || !empty(segment));
+    if (front > 0) this.#removeFront(list.slice(0, front));
+    if (this.storedBytes <= this.#parts.channels.bytes * 1.5 + 4 * this.#segmentBytes) return;
+    const { folder, channels } = this.#parts;
+    const run = chooseRun(list, this.#active, this.#segmentBytes);
+    if (run)
+      await rewrite({ run, segments: this.#segments, folder, channels, keysSinceMs }, () => this.#checkpoint({}));
+  }
+
+  #removeFront(gone: readonly Segment[]): void {
+    const floorBefore = this.#floor;
+    this.#floor = (gone.at(-1) as Segment).end;
+    const remove = () => {
+      for (const segment of gone) this.#segments.remove(segment);
+    };
+    try {
+      this.#checkpoint({});
+      remove();
+    } catch (error) {
+      if (!noSpace.has((error as NodeJS.ErrnoException).code ?? "")) {
+        this.#floor = floorBefore;
+        throw error;
+      }
+      // Removing is what makes room. A crash in between is seen at the next start, and told as a gap that says "may".
+      remove();
+      this.#checkpoint({});
+    }
+  }
+}
+
+function refusal(error: unknown): unknown {
+  if (error instanceof MillraceError) return error;
+  const { code = "", message } = error as NodeJS.ErrnoException;
+  return noSpace.has(code)
+    ? new MillraceError("store_full", "no space on the store's disk: nothing was kept, publish again later", {
+        cause: error,
+      })
+    : new MillraceError("store_failed", `the store cannot be written: ${message}`, { cause: error });
+}
+
+function syncFolder(folder: string): void {
+  const fd = fs.openSync(folder, "r");
+  try {
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}

@@ -1,0 +1,280 @@
+import { type CheckedEvent, MillraceError, type Selection } from "../protocol/index.js";
+import type { Channels } from "./channels.js";
+import { type Entry, readRecord, recordBytes, Scratch, writeRecord } from "./entry.js";
+import type { Epochs } from "./epochs.js";
+import type { KeyRecord, Keys } from "./keys.js";
+import type { Appended, AppendOptions, Located, Log, LogStats, MaybePromise, ReadRequest, Slice } from "./log.js";
+import type { Ref } from "./merge.js";
+import { maxRecordBytes } from "./ring.js";
+import { TailCache } from "./tail.js";
+
+/** What is appended together: written at once, durable at once, shown at once. */
+export interface Batch {
+  readonly entries: readonly Entry[];
+  /** The entries' records, one behind the other. */
+  readonly records: Buffer;
+  readonly keys: readonly KeyRecord[];
+  readonly first: number;
+  readonly timeMs: number;
+}
+
+/** Where a log of one writer keeps its records: what differs between the memory and the disk driver. */
+export interface Storage {
+  /** The epochs so far; the last is the one that the next entries belong to. */
+  readonly epochs: Epochs;
+  readonly storedBytes: number;
+  /** Throws when nothing can be written at present. */
+  prepare(): void;
+  /** Makes a batch as durable as promised and answers the place of its first record. Throws and leaves nothing behind. */
+  write(batch: Batch): MaybePromise<number>;
+  read(refs: readonly Ref[]): MaybePromise<Entry[]>;
+  sweep(nowMs: number): void;
+  close(tail: number): MaybePromise<void>;
+}
+
+interface Job {
+  readonly events: readonly CheckedEvent[];
+  readonly idempotency: AppendOptions["idempotency"];
+  readonly resolve: (appended: Appended) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export interface SequencedLogParts {
+  readonly storage: Storage;
+  readonly channels: Channels;
+  readonly keys: Keys;
+  readonly tail: number;
+  /** Memory for the newest entries, in bytes. */
+  readonly cacheBytes: number;
+}
+
+/** A character costs at most seven bytes on the wire, when it is a line end: so a record stays below its bound. */
+const maxDataLength = maxRecordBytes / 8;
+const maxBatchBytes = 4 * 1024 * 1024;
+const sweepIntervalMs = 1000;
+
+/**
+ * The log of one writer, over any storage. Appends of one turn of the event loop become one batch: one write, and with
+ * fsync one fsync, for all of them. While a batch is on its way the next one gathers.
+ *
+ *   append → pending ──(end of the turn)→ storage.write → index and cache → listeners → answers
+ */
+export class SequencedLog implements Log {
+  readonly #storage: Storage;
+  readonly #channels: Channels;
+  readonly #keys: Keys;
+  readonly #cache: TailCache;
+  readonly #scratch = new Scratch();
+  readonly #sweeper: NodeJS.Timeout;
+  #pending: Job[] = [];
+  #writing = false;
+  #scheduled = false;
+  #writable = true;
+  #closed: Promise<void> | undefined;
+  #idle: (() => void) | undefined;
+  #listener: (entries: readonly Entry[]) => void = () => {};
+  tail: number;
+
+  constructor({ storage, channels, keys, tail, cacheBytes }: SequencedLogParts) {
+    this.#storage = storage;
+    this.#channels = channels;
+    this.#keys = keys;
+    this.#cache = new TailCache(cacheBytes);
+    this.tail = tail;
+    this.#sweeper = setInterval(() => this.#sweep(), Math.min(sweepIntervalMs, channels.retention.ageMs / 4));
+    this.#sweeper.unref();
+  }
+
+  get drops(): number {
+    return this.#channels.drops;
+  }
+
+  append(events: readonly CheckedEvent[], { idempotency }: AppendOptions = {}): Promise<Appended> {
+    try {
+      if (this.#closed) throw new MillraceError("closed", "the log is closed");
+      for (const { data } of events) {
+        if (data.length > maxDataLength)
+          throw new MillraceError("invalid_event", "an event's data is at most 2 Mi characters");
+      }
+      const known = idempotency && this.#keys.find(idempotency.key, idempotency.digest, Date.now());
+      if (known) return Promise.resolve(known);
+      if (events.length === 0) return Promise.resolve({ first: this.tail + 1, count: 0 });
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const appended = new Promise<Appended>((resolve, reject) => {
+      this.#pending.push({ events, idempotency, resolve, reject });
+    });
+    if (idempotency) this.#keys.begin(idempotency.key, idempotency.digest, Date.now(), appended);
+    this.#schedule();
+    return appended;
+  }
+
+  read({ selection, after, limitBytes, knownDrops = -1 }: ReadRequest): MaybePromise<Slice> {
+    const gap = this.#channels.gap(selection, after, knownDrops);
+    const tail = this.tail;
+    if (after >= tail) return { entries: [], next: tail, gap };
+    // Near the tail it costs less to look at each entry than to ask each channel.
+    if (this.#cache.first <= after + 1 && tail - after <= 64 + 4 * this.#channels.width(selection)) {
+      return { ...this.#scan(selection, after, limitBytes), gap };
+    }
+    const { refs, done } = this.#channels.select(selection, after, limitBytes);
+    const next = done ? tail : (refs.at(-1) as Ref).sequence;
+    const missing = refs.filter(({ sequence }) => sequence < this.#cache.first);
+    const cached = refs.slice(missing.length).map(({ sequence }) => this.#cache.get(sequence) as Entry);
+    if (missing.length === 0) return { entries: cached, next, gap };
+    const read = this.#storage.read(missing);
+    return read instanceof Promise
+      ? read.then((entries) => ({ entries: entries.concat(cached), next, gap }))
+      : { entries: read.concat(cached), next, gap };
+  }
+
+  locate(position: string): Located {
+    return this.#storage.epochs.locate(position, this.tail);
+  }
+
+  position(sequence: number): string {
+    return this.#storage.epochs.position(sequence);
+  }
+
+  rewind(selection: Selection, count: number): number {
+    return this.#channels.rewind(selection, count, this.tail);
+  }
+
+  onCommit(listener: (entries: readonly Entry[]) => void): void {
+    this.#listener = listener;
+  }
+
+  stats(): LogStats {
+    const { size, entries, bytes } = this.#channels;
+    return { channels: size, entries, bytes, storedBytes: this.#storage.storedBytes, writable: this.#writable };
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    clearInterval(this.#sweeper);
+    if (this.#scheduled || this.#writing) await new Promise<void>((resolve) => (this.#idle = resolve));
+    await this.#storage.close(this.tail);
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#writing) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#commit();
+    });
+  }
+
+  #commit(): void {
+    while (this.#pending.length > 0) {
+      const jobs = this.#takeJobs();
+      let batch: Batch;
+      let written: MaybePromise<number>;
+      try {
+        this.#storage.prepare();
+        batch = this.#encode(jobs);
+        written = this.#storage.write(batch);
+      } catch (error) {
+        this.#refuse(jobs, error);
+        continue;
+      }
+      if (typeof written === "number") {
+        this.#accept(jobs, batch, written);
+        continue;
+      }
+      this.#writing = true;
+      written
+        .then(
+          (place) => this.#accept(jobs, batch, place),
+          (error) => this.#refuse(jobs, error),
+        )
+        .finally(() => {
+          this.#writing = false;
+          this.#commit();
+        });
+      return;
+    }
+    this.#idle?.();
+  }
+
+  /** Some of what is pending: a batch has a bound, so that one turn has. */
+  #takeJobs(): Job[] {
+    let bytes = 0;
+    let count = 0;
+    for (const { events } of this.#pending) {
+      for (const { data } of events) bytes += data.length;
+      if (bytes > maxBatchBytes && count > 0) break;
+      count++;
+    }
+    return this.#pending.splice(0, count);
+  }
+
+  #encode(jobs: readonly Job[]): Batch {
+    const timeMs = Date.now();
+    const epoch = this.#storage.epochs.current.name;
+    const keys: KeyRecord[] = [];
+    let sequence = this.tail;
+    this.#scratch.used = 0;
+    for (const { events, idempotency } of jobs) {
+      if (idempotency) keys.push({ ...idempotency, first: sequence + 1, count: events.length, timeMs });
+      for (const event of events) writeRecord(this.#scratch, event, epoch, ++sequence, timeMs);
+    }
+    const records = this.#scratch.take();
+    const entries: Entry[] = [];
+    for (let start = 0; start < records.length; start += recordBytes(records, start))
+      entries.push(readRecord(records, start));
+    return { entries, records, keys, first: this.tail + 1, timeMs };
+  }
+
+  #accept(jobs: readonly Job[], batch: Batch, place: number): void {
+    this.#writable = true;
+    let start = 0;
+    for (const entry of batch.entries) {
+      const bytes = entry.end - start;
+      this.#channels.add(entry.channel, entry.sequence, bytes, place + start, entry.timeMs);
+      this.#cache.push(entry);
+      start = entry.end;
+    }
+    for (const key of batch.keys) this.#keys.add(key);
+    this.tail += batch.entries.length;
+    try {
+      this.#listener(batch.entries);
+    } finally {
+      let first = batch.first;
+      for (const { events, resolve } of jobs) {
+        resolve({ first, count: events.length });
+        first += events.length;
+      }
+    }
+  }
+
+  #refuse(jobs: readonly Job[], error: unknown): void {
+    this.#writable = false;
+    for (const { reject } of jobs) reject(error);
+  }
+
+  #scan(selection: Selection, after: number, limitBytes: number): { entries: Entry[]; next: number } {
+    const entries: Entry[] = [];
+    let bytes = 0;
+    for (let sequence = after + 1; sequence <= this.tail; sequence++) {
+      const entry = this.#cache.get(sequence) as Entry;
+      if (!this.#channels.selects(selection, entry.channel, sequence)) continue;
+      bytes += entry.end - entry.start;
+      if (bytes > limitBytes && entries.length > 0) return { entries, next: sequence - 1 };
+      entries.push(entry);
+    }
+    return { entries, next: this.tail };
+  }
+
+  #sweep(): void {
+    const nowMs = Date.now();
+    this.#channels.sweep(nowMs);
+    this.#keys.sweep(nowMs);
+    this.#storage.sweep(nowMs);
+  }
+}

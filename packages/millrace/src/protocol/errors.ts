@@ -1,0 +1,40 @@
+/**
+ * Every code that Millrace reports, with what it means. `docs/errors.md` lists them with what to do.
+ *
+ * - `invalid_event`: an event to publish is malformed
+ * - `invalid_channel`: a channel name or a selection is malformed or not allowed there
+ * - `invalid_option`: an option contradicts another or is out of range
+ * - `block_too_large`: a stream sent an event larger than the parser's cap
+ * - `idempotency_conflict`: the idempotency key was used before with other events
+ * - `store_full`: no space on the store's disk; nothing of the publish was kept
+ * - `store_failed`: the store cannot write; nothing of the publish was kept
+ * - `store_locked`: another process has the store open
+ * - `store_newer`: the store was written by a newer format than this version reads
+ * - `connection_gone`: an event was published to a connection that is not there; nothing was kept
+ * - `closed`: the hub or the log has been closed
+ */
+export type MillraceErrorCode =
+  | "invalid_event"
+  | "invalid_channel"
+  | "invalid_option"
+  | "block_too_large"
+  | "idempotency_conflict"
+  | "store_full"
+  | "store_failed"
+  | "store_locked"
+  | "store_newer"
+  | "connection_gone"
+  | "closed";
+
+/** The one error class of the project: test `code`, show `message`. */
+export class MillraceError extends Error {
+  override readonly name = "MillraceError";
+  readonly code: MillraceErrorCode;
+
+  constructor(code: MillraceErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+export { MillraceError as ProtocolError };

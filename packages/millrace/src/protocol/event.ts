@@ -1,0 +1,95 @@
+import { MillraceError } from "./errors.js";
+import { assertChannel, breaksLine, defaultChannel, maxNameBytes, reservedEventPrefix } from "./names.js";
+import { quote, utf8Bytes } from "./text.js";
+
+/** An event as an application publishes it. */
+export interface PublishEvent {
+  /** 1 to 256 bytes. Default `general`. */
+  readonly channel?: string;
+  /** The event's type, at most 256 bytes. Without it clients receive it as `message`. */
+  readonly event?: string;
+  /** A string goes out as it is, anything else as JSON. */
+  readonly data: unknown;
+  /** What the event is the latest value of, for conflation. At most 256 bytes. */
+  readonly key?: string;
+  /** Tells clients to wait so many milliseconds before they reconnect. */
+  readonly retry?: number;
+}
+
+/** An event that was checked: what a log accepts. */
+export interface CheckedEvent {
+  readonly channel: string;
+  readonly event: string | undefined;
+  readonly data: string;
+  /** Whether `data` was published as something other than a string. */
+  readonly json: boolean;
+  readonly key: string | undefined;
+  readonly retry: number | undefined;
+}
+
+const members = ["data", "channel", "event", "key", "retry"];
+
+/**
+ * Checks an event that may come from anywhere.
+ * @throws MillraceError `invalid_event` or `invalid_channel`, with what is wrong and what is known
+ */
+export function checkEvent(input: unknown): CheckedEvent {
+  if (typeof input !== "object" || input === null || Array.isArray(input)) {
+    throw invalid(`an event is an object such as {"channel":"news","data":"hello"}: this is ${kind(input)}`);
+  }
+  for (const member of Object.keys(input)) {
+    if (!members.includes(member)) throw invalid(`unknown member ${quote(member)}: an event has ${members.join(", ")}`);
+  }
+  const { channel = defaultChannel, event, data, key, retry } = input as { [member: string]: unknown };
+  if (typeof channel !== "string") throw invalid(`channel must be a string: it is ${kind(channel)}`);
+  assertChannel(channel);
+  const eventName = label("event", event);
+  if (eventName?.startsWith(reservedEventPrefix)) {
+    throw invalid(
+      `event ${quote(eventName)} is reserved: names that begin with "${reservedEventPrefix}" are the hub's own`,
+    );
+  }
+  if (retry !== undefined && !(Number.isSafeInteger(retry) && (retry as number) >= 0)) {
+    throw invalid(`retry must be a whole number of milliseconds, 0 or more: it is ${kind(retry)}`);
+  }
+  return {
+    channel,
+    event: eventName,
+    data: typeof data === "string" ? data : json(data),
+    json: typeof data !== "string",
+    key: label("key", key),
+    retry: retry as number | undefined,
+  };
+}
+
+function label(name: "event" | "key", value: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value !== "string") throw invalid(`${name} must be a string: it is ${kind(value)}`);
+  const bytes = utf8Bytes(value);
+  if (bytes < 1 || bytes > maxNameBytes) {
+    throw invalid(`${name} must be valid text of 1 to ${maxNameBytes} bytes: leave it out when there is none`);
+  }
+  if (breaksLine(value)) throw invalid(`${name} ${quote(value)} holds CR, LF or NUL, which a stream cannot carry`);
+  return value;
+}
+
+function json(data: unknown): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(data);
+  } catch (cause) {
+    throw new MillraceError("invalid_event", `data cannot be written as JSON: ${(cause as Error).message}`, { cause });
+  }
+  if (text === undefined) throw invalid(`data is missing, or is ${kind(data)}, which JSON cannot carry`);
+  return text;
+}
+
+const invalid = (message: string) => new MillraceError("invalid_event", message);
+
+function kind(value: unknown): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "an array";
+  if (typeof value === "string") return `the string ${quote(value)}`;
+  if (typeof value === "number") return `the number ${value}`;
+  return typeof value === "object" ? "an object" : `${typeof value}`;
+}

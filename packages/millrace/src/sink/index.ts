@@ -1,0 +1,5 @@
+export { FetchSink } from "./fetch.js";
+export { Http2Sink } from "./http2.js";
+export { PollSink } from "./poll.js";
+export type { Sink, SinkOwner } from "./sink.js";
+export { SocketSink } from "./socket.js";

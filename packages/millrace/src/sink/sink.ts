@@ -1,0 +1,25 @@
+/** Who writes to a sink: it is told when the sink takes bytes again, and when it is gone. */
+export interface SinkOwner {
+  /** The sink was full and has emptied. */
+  onDrain(): void;
+  /** The peer is gone, or the sink was ended. Called once. */
+  onClose(): void;
+}
+
+/**
+ * Where a subscriber's bytes go: a socket, an HTTP/2 stream, a Fetch body, a long-poll answer.
+ *
+ * Bytes are shared with other sinks: an implementation never changes them, nor hands them to anything that does.
+ */
+export interface Sink {
+  /** What it is, for people: `http/1.1`, `http/2`, `fetch`, `poll`. */
+  readonly kind: string;
+  /** Names the owner. Called once, before the first write. */
+  open(owner: SinkOwner): void;
+  /** Takes the bytes, always. False: the peer is slower than the writer, wait for `onDrain` before the next. */
+  write(bytes: Uint8Array): boolean;
+  /** Ends in order, after what was written. `lastBytes` are the farewell. */
+  end(lastBytes?: Uint8Array): void;
+  /** Ends at once. */
+  destroy(): void;
+}
