@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import {
+  type Answer,
   type Api,
   type Authorize,
   defaultLimits,
@@ -30,6 +31,8 @@ export interface MillraceOptions extends Omit<HubOptions, "log"> {
   readonly allowedParameters?: readonly string[];
   /** Addresses of proxies whose `X-Forwarded-For` is believed. */
   readonly trustedProxies?: readonly string[];
+  /** Told of each answer over HTTP; of a stream when it opens. */
+  readonly onAnswer?: (answer: Answer) => void;
   /** Text for `/metrics`, with its content type. */
   readonly metrics?: () => Promise<{ type: string; text: string }>;
 }
@@ -74,6 +77,7 @@ export function createHub(options: MillraceOptions = {}): Millrace {
     allowedHosts,
     allowedParameters = [],
     trustedProxies = [],
+    onAnswer = () => {},
     onError = (error) => console.error(error),
   } = options;
   const hub = new Hub({ ...options, log, onError });
@@ -82,6 +86,7 @@ export function createHub(options: MillraceOptions = {}): Millrace {
     authorize,
     allowedHosts,
     allowedParameters,
+    onAnswer,
     onError,
     gate: new Gate({ ...defaultLimits, ...options.limits }, hub),
     cors: { origins, loopback },

@@ -1,13 +1,7 @@
 import type { Hub } from "../hub/index.js";
-import { type Authorize, admit } from "./authorize.js";
-import { endConnection, listConnections } from "./connections.js";
-import { type CorsOptions, corsHeaders, isLoopbackHost, mayWrite, preflightHeaders } from "./cors.js";
-import type { Exchange, Headers } from "./exchange.js";
-import { plainHeaders } from "./headers.js";
+import type { Authorize } from "./authorize.js";
+import type { CorsOptions } from "./cors.js";
 import type { Gate } from "./limits.js";
-import { Problem, problemOf, respondProblem } from "./problem.js";
-import { publish } from "./publish.js";
-import { subscribe } from "./subscribe.js";
 
 /** What the routes need. */
 export interface Api {
@@ -21,90 +15,16 @@ export interface Api {
   readonly allowedParameters: readonly string[];
   /** The figures as Prometheus reads them; without it `/metrics` is not there. */
   readonly metrics: (() => Promise<{ type: string; text: string }>) | undefined;
+  /** Told of each answer; of a stream when it opens. */
+  readonly onAnswer: (answer: Answer) => void;
   /** Told what went wrong inside. */
   readonly onError: (error: unknown) => void;
 }
 
-type Handler = (api: Api, exchange: Exchange, headers: Headers) => Promise<void> | void;
-
-const health: Handler = (_api, exchange, headers) => {
-  exchange.respond(200, { ...headers, "content-type": "application/json" }, '{"status":"ok"}\n');
-};
-
-const ready: Handler = ({ hub }, exchange, headers) => {
-  const reason = hub.draining ? "shutting down" : hub.log.stats().writable ? undefined : "the store cannot be written";
-  const body = reason === undefined ? { status: "ready" } : { status: "not ready", reason };
-  exchange.respond(
-    reason === undefined ? 200 : 503,
-    { ...headers, "content-type": "application/json" },
-    `${JSON.stringify(body)}\n`,
-  );
-};
-
-const metrics: Handler = async (api, exchange, headers) => {
-  await admit(api.authorize, exchange, "metrics", []);
-  if (!api.metrics) throw new Problem(404, "not_found", "this hub has no metrics");
-  const { type, text } = await api.metrics();
-  exchange.respond(200, { ...headers, "content-type": type }, text);
-};
-
-const routes: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
-  "/events": { GET: subscribe, POST: subscribe },
-  "/publish": { POST: publish },
-  "/connections": { GET: listConnections },
-  "/connections/*": { DELETE: endConnection },
-  "/health": { GET: health },
-  "/ready": { GET: ready },
-  "/metrics": { GET: metrics },
-};
-
-/** Answers a request for one of the hub's routes. False: the path is none of them, and nothing was answered. */
-export async function handle(api: Api, exchange: Exchange): Promise<boolean> {
-  const route = routes[exchange.path.startsWith("/connections/") ? "/connections/*" : exchange.path];
-  if (!route) return false;
-  let headers = plainHeaders;
-  try {
-    checkHost(api, exchange);
-    headers = { ...plainHeaders, ...corsHeaders(exchange, api.cors) };
-    const { method } = exchange;
-    if (method === "OPTIONS") {
-      exchange.respond(204, { ...plainHeaders, ...preflightHeaders(exchange, api.cors), allow: allow(route) });
-      return true;
-    }
-    const handler = route[method === "HEAD" && exchange.path !== "/events" ? "GET" : method];
-    if (!handler)
-      throw new Problem(405, "method_not_allowed", `${exchange.path} knows ${allow(route)}`, { allow: allow(route) });
-    if (method !== "GET" && method !== "HEAD" && !mayWrite(exchange, api.cors)) {
-      throw new Problem(
-        403,
-        "forbidden_origin",
-        "pages of this origin may not do that: the hub's --cors-origin names those that may",
-      );
-    }
-    await handler(api, exchange, headers);
-  } catch (error) {
-    const problem = problemOf(error);
-    if (!problem) api.onError(error);
-    respondProblem(
-      exchange,
-      problem ?? new Problem(500, "internal", "something went wrong inside the hub: its log says what"),
-      headers,
-    );
-  }
-  return true;
-}
-
-const allow = (route: object): string => [...Object.keys(route), "OPTIONS"].join(", ");
-
-function checkHost({ allowedHosts }: Api, exchange: Exchange): void {
-  if (exchange.hosts > 1) throw new Problem(400, "invalid_host", "a request has one Host");
-  if (!allowedHosts) return;
-  const host = exchange.header("host") ?? "";
-  const name = host.replace(/:\d+$/, "").toLowerCase();
-  if (isLoopbackHost(host) || allowedHosts.includes(name) || allowedHosts.includes(host.toLowerCase())) return;
-  throw new Problem(
-    403,
-    "forbidden_host",
-    `this hub is not known as ${JSON.stringify(host.slice(0, 100))}: --allowed-host adds a name, for a proxy in front of it`,
-  );
+export interface Answer {
+  readonly method: string;
+  /** The route's pattern, not the path that was asked for. */
+  readonly route: string;
+  readonly status: number;
+  readonly durationMs: number;
 }

@@ -22,6 +22,8 @@ export interface Exchange {
   readonly hosts: number;
   /** The whole body. Throws `BodyTooLarge` beyond the limit, and stops reading. */
   body(limitBytes: number): Promise<Uint8Array>;
+  /** The status that was answered; 0 until then. */
+  readonly status: number;
   /** Answers with a whole body. */
   respond(status: number, headers: Headers, body?: string | Uint8Array): void;
   /** Answers with a stream. */

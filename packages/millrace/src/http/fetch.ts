@@ -1,6 +1,7 @@
 import { FetchSink, type Sink } from "../sink/index.js";
-import { type Api, handle } from "./api.js";
+import type { Api } from "./api.js";
 import { BodyTooLarge, type Exchange, type Headers } from "./exchange.js";
+import { handle } from "./handle.js";
 
 /** Answers a Fetch `Request` for one of the hub's routes; undefined when the path is none of them. */
 export async function handleFetch(api: Api, request: Request, remoteAddress?: string): Promise<Response | undefined> {
@@ -15,6 +16,7 @@ class FetchExchange implements Exchange {
   readonly query: string;
   readonly hosts = 1; // a Request has one URL, whatever came over the wire
   readonly answer: Promise<Response>;
+  status = 0;
   #resolve: (response: Response) => void = () => {};
 
   constructor(request: Request, remoteAddress: string | undefined) {
@@ -48,11 +50,13 @@ class FetchExchange implements Exchange {
   }
 
   respond(status: number, headers: Headers, body?: string | Uint8Array): void {
+    this.status = status;
     const empty = body === undefined || this.method === "HEAD";
     this.#resolve(new Response(empty ? null : (body as string | Uint8Array<ArrayBuffer>), { status, headers }));
   }
 
   stream(headers: Headers): Sink {
+    this.status = 200;
     const sink = new FetchSink();
     this.raw.signal.addEventListener("abort", () => sink.destroy(), { once: true });
     this.#resolve(new Response(sink.body, { headers }));

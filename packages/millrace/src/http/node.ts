@@ -2,8 +2,9 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:ht
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import type { Socket } from "node:net";
 import { Http2Sink, type Sink, SocketSink } from "../sink/index.js";
-import { type Api, handle } from "./api.js";
+import type { Api } from "./api.js";
 import { BodyTooLarge, type Exchange, type Headers } from "./exchange.js";
+import { handle } from "./handle.js";
 
 export type NodeRequest = IncomingMessage | Http2ServerRequest;
 export type NodeResponse = ServerResponse | Http2ServerResponse;
@@ -32,6 +33,7 @@ class NodeExchange implements Exchange {
   readonly #trustedProxies: readonly string[];
   readonly path: string;
   readonly query: string;
+  status = 0;
 
   constructor(request: NodeRequest, response: NodeResponse, trustedProxies: readonly string[]) {
     this.raw = request;
@@ -98,6 +100,7 @@ class NodeExchange implements Exchange {
   respond(status: number, headers: Headers, body: string | Uint8Array = ""): void {
     const response = this.#response as ServerResponse;
     if (response.headersSent || response.destroyed) return;
+    this.status = status;
     const bytes = typeof body === "string" ? Buffer.from(body) : body;
     // What is left of an unread body would be taken for the next request, or would have to be read for nothing.
     const unread = this.raw.httpVersionMajor === 1 && !this.raw.complete;
@@ -107,6 +110,7 @@ class NodeExchange implements Exchange {
   }
 
   stream(headers: Headers): Sink {
+    this.status = 200;
     if (this.raw.httpVersionMajor >= 2) {
       const { stream } = this.#response as Http2ServerResponse;
       stream.respond({ ":status": 200, ...headers });

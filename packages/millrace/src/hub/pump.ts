@@ -36,7 +36,7 @@ const burstSeconds = 1;
  * subscriber has a queue.
  */
 export class Pump {
-  readonly groups = new Groups();
+  readonly groups = new Groups<Subscriber>();
   readonly counters: PumpCounters = { deliveries: 0, gaps: 0, lags: 0, paced: 0 };
   readonly #parts: PumpParts;
   readonly #log: Log;
@@ -98,7 +98,7 @@ export class Pump {
   /** What was committed goes to the groups that hold its channel, at once for each subscriber. */
   distribute(entries: readonly Entry[]): void {
     const flush = ++this.#flush;
-    const touched: Group[] = [];
+    const touched: Group<Subscriber>[] = [];
     const own = new Map<Subscriber, Entry[]>();
     for (const entry of entries) {
       if (isPersonalChannel(entry.channel)) {
@@ -130,7 +130,12 @@ export class Pump {
   }
 
   /** Writes entries to live subscribers, but not to those already written to in the flush `except`. */
-  #deliver(subscribers: readonly Subscriber[], entries: readonly Entry[], { form }: Group, except: number): void {
+  #deliver(
+    subscribers: readonly Subscriber[],
+    entries: readonly Entry[],
+    { form }: Group<Subscriber>,
+    except: number,
+  ): void {
     if (subscribers.length === 0) return;
     const tail = this.#log.tail;
     const chunks = encodeEntries(entries, form);

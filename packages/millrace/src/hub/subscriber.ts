@@ -30,7 +30,7 @@ export class Subscriber {
   readonly id: string;
   readonly sink: Sink;
   readonly identity: Identity;
-  readonly group: Group;
+  readonly group: Group<Subscriber>;
   readonly openedAtMs: number;
   /** Where it came from, for people. */
   readonly remoteAddress: string | undefined;

@@ -36,5 +36,3 @@ export class MillraceError extends Error {
     this.code = code;
   }
 }
-
-export { MillraceError as ProtocolError };

@@ -1,0 +1,154 @@
+import http from "node:http";
+import http2 from "node:http2";
+import type net from "node:net";
+import type { NodeRequest, NodeResponse } from "./node.js";
+
+export interface ListenerOptions {
+  readonly host: string;
+  /** 0: any that is free. */
+  readonly port: number;
+  /** PEM texts. With them HTTP/2 and HTTP/1.1 are spoken over TLS. */
+  readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer };
+  readonly onRequest: (request: NodeRequest, response: NodeResponse) => void;
+}
+
+/** A port that speaks HTTP/1.1 and HTTP/2. */
+export interface Listener {
+  readonly url: string;
+  /** Accepts no more; what is under way goes on. */
+  stop(): void;
+  /** Ends every connection. Resolves when the last is gone. */
+  close(): Promise<void>;
+}
+
+/** Largest head of a request. */
+const headBytes = 16 * 1024;
+/** An unfinished head is closed after this and at most one `checkMs`. */
+const headMs = 10_000;
+const checkMs = 5_000;
+const bodyMs = 60_000;
+/** Longer than the proxies in front keep a connection: the side that closes first must not be the one that is written to. */
+const idleMs = 75_000;
+/** What waits in a connection before its peer counts as slow. Set, because Node's default differs by version. */
+const bufferBytes = 64 * 1024;
+
+const common = {
+  noDelay: true,
+  keepAlive: true,
+  keepAliveInitialDelay: 30_000,
+  highWaterMark: bufferBytes,
+  maxHeaderSize: headBytes,
+};
+const timeouts = { headersTimeout: headMs, requestTimeout: bodyMs, keepAliveTimeout: idleMs };
+const http2Options = { settings: { maxConcurrentStreams: 1000, maxHeaderListSize: headBytes } };
+
+/** Starts to listen. Rejects when the address cannot be had. */
+export async function listen({ host, port, tls, onRequest }: ListenerOptions): Promise<Listener> {
+  const sessions = new Set<http2.ServerHttp2Session>();
+  const track = (session: http2.ServerHttp2Session) => {
+    sessions.add(session);
+    session.once("close", () => sessions.delete(session));
+    session.on("error", () => session.destroy());
+    session.setTimeout(idleMs, () => session.close()); // streams that are open go on: they are written to
+  };
+  const sniffing = new Set<net.Socket>();
+  const server = tls ? secureServer(tls, onRequest, track) : plainServer(onRequest, track, sniffing);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+  const bound = server.address() as net.AddressInfo;
+  const name = bound.family === "IPv6" ? `[${bound.address}]` : bound.address;
+  let closed: Promise<void> | undefined;
+  const stop = () => {
+    closed ??= new Promise((resolve) => server.close(() => resolve()));
+    for (const socket of sniffing) socket.destroy();
+    if ("closeIdleConnections" in server) server.closeIdleConnections();
+  };
+  return {
+    url: `${tls ? "https" : "http"}://${name}:${bound.port}`,
+    stop,
+    close: async () => {
+      stop();
+      for (const session of sessions) session.destroy();
+      if ("closeAllConnections" in server) server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+type OnRequest = ListenerOptions["onRequest"];
+type Track = (session: http2.ServerHttp2Session) => void;
+
+/** HTTP/1.1, and HTTP/2 for clients that begin with its preface (RFC 9113, 3.3, "prior knowledge"). */
+function plainServer(onRequest: OnRequest, track: Track, sniffing: Set<net.Socket>): http.Server {
+  const server = http.createServer({ ...common, ...timeouts, connectionsCheckingInterval: checkMs }, onRequest);
+  server.on("clientError", explain);
+  const two = http2.createServer(http2Options, onRequest);
+  two.on("session", track);
+  const [toHttp1] = server.listeners("connection") as [(this: http.Server, socket: net.Socket) => void];
+  server.removeAllListeners("connection");
+  server.on("connection", (socket: net.Socket) => {
+    sniffing.add(socket);
+    const ended = () => {
+      sniffing.delete(socket);
+      socket.destroy();
+    };
+    const look = () => {
+      const first: Buffer | null = socket.read();
+      if (!first) return;
+      const bytes = Math.min(first.length, preface.length);
+      const maybe = first.compare(preface, 0, bytes, 0, bytes) === 0;
+      socket.unshift(first);
+      if (maybe && bytes < preface.length) return; // more will come
+      sniffing.delete(socket);
+      socket.off("readable", look).off("close", ended).off("error", ended).off("end", ended);
+      socket.setTimeout(0, ended);
+      if (maybe) two.emit("connection", socket);
+      else toHttp1.call(server, socket);
+    };
+    socket.on("readable", look).on("close", ended).on("error", ended).on("end", ended);
+    socket.setTimeout(headMs, ended);
+  });
+  return server;
+}
+
+const preface = Buffer.from("PRI * HTTP/2.0");
+
+function secureServer(
+  tls: NonNullable<ListenerOptions["tls"]>,
+  onRequest: OnRequest,
+  track: Track,
+): http2.Http2SecureServer {
+  const server = http2.createSecureServer({ ...common, ...http2Options, ...tls, allowHTTP1: true }, onRequest);
+  Object.assign(server, timeouts);
+  server.on("session", track);
+  server.on("clientError", explain);
+  return server;
+}
+
+const reasons: Readonly<Record<string, readonly [line: string, detail: string]>> = {
+  HPE_HEADER_OVERFLOW: [
+    "431 Request Header Fields Too Large",
+    `the head of a request may have ${headBytes} bytes: send a long selection in the body of POST /events`,
+  ],
+  ERR_HTTP_REQUEST_TIMEOUT: ["408 Request Timeout", "the request was not finished in time"],
+};
+
+/** What is no HTTP is told so, if nothing has been answered on its connection yet, and closed. */
+function explain(error: NodeJS.ErrnoException, socket: net.Socket): void {
+  if (!socket.writable || socket.bytesWritten > 0 || error.code === "ECONNRESET") {
+    socket.destroy();
+    return;
+  }
+  const [line, detail] = reasons[error.code ?? ""] ?? ["400 Bad Request", "this is not a well-formed HTTP request"];
+  const status = Number(line.slice(0, 3));
+  const body = `${JSON.stringify({ type: "about:blank", title: line.slice(4), status, detail })}\n`;
+  socket.end(
+    `HTTP/1.1 ${line}\r\nConnection: close\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    () => socket.destroy(),
+  );
+}
