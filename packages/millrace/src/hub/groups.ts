@@ -17,9 +17,8 @@ export class Group<T extends Member> {
   members = 0;
   /** Those whose cursor is at the tail. */
   readonly live: T[] = [];
-  /** The entries of the flush numbered `flush`. */
+  /** The entries that are being written to it. */
   pending: Entry[] = [];
-  flush = 0;
 
   constructor(key: string, selection: Selection, form: Form) {
     this.key = key;

@@ -38,6 +38,8 @@ export interface HubOptions {
   readonly stallMs?: number;
   /** Told when a connection opens or closes. */
   readonly onConnection?: (subscriber: Subscriber, what: "open" | "close") => void;
+  /** Told of each event that was published here, with its id. */
+  readonly onPublish?: (event: CheckedEvent, id: string) => void;
   /** Told what went wrong inside, with nothing of it sent to a client. */
   readonly onError?: (error: unknown) => void;
 }
@@ -144,7 +146,9 @@ export class Hub {
     const idempotency = idempotencyKey === undefined ? undefined : idempotencyOf(idempotencyKey, events);
     const { first, count } = await this.log.append(events, idempotency && { idempotency });
     this.#counts.published += count;
-    return Array.from({ length: count }, (_, at) => this.log.position(first + at));
+    const ids = Array.from({ length: count }, (_, at) => this.log.position(first + at));
+    if (this.#options.onPublish) for (const [at, event] of events.entries()) this.#options.onPublish(event, ids[at] as string);
+    return ids;
   }
 
   /** The position of the newest entry: read a snapshot, then follow from here. */
@@ -301,14 +305,14 @@ export class Hub {
     if (this.#connections.size === 0) this.#emptied?.();
   }
 
-  /** Those whose cursor is at the tail are told the same; one that lags has bytes waiting anyway. */
+  /** All that are idle are told the same; one that lags, or is being written to, has bytes coming anyway. */
   #heartbeat(subscribers: Iterable<Subscriber>): void {
     const nowMs = Date.now();
     const block = this.#options.heartbeatForm === "event" ? heartbeatBlock : keepaliveBlock;
-    const bytes = Buffer.from(block(nowMs, this.position()));
+    const bytes = Buffer.from(block(nowMs, this.log.position(this.#pump.settled)));
     const { stallMs = Infinity } = this.#options;
     for (const subscriber of subscribers) {
-      if (subscriber.state === "live") this.#pump.writeTo(subscriber, bytes);
+      if (this.#pump.isIdle(subscriber)) this.#pump.writeTo(subscriber, bytes);
       else if (subscriber.state === "full" && nowMs - subscriber.fullSinceMs > stallMs) {
         subscriber.closeReason = "stalled";
         subscriber.sink.destroy();

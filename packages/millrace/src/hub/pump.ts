@@ -1,6 +1,6 @@
 import type { Entry, Log, Slice } from "../log/index.js";
 import { type GapData, gapBlock, isPersonalChannel } from "../protocol/index.js";
-import { chunkBytes, encodeEntries } from "./form.js";
+import { type Chunk, chunkBytes, encodeEntries } from "./form.js";
 import { type Group, Groups } from "./groups.js";
 import type { Subscriber } from "./subscriber.js";
 
@@ -25,15 +25,37 @@ export interface PumpParts {
   readonly onError: (subscriber: Subscriber, error: unknown) => void;
 }
 
-/** How long one turn of the event loop may go on reading for those behind. */
-const readingBudgetMs = 4;
+/** How long one turn of the event loop may go on writing to those at the tail, and reading for those behind. */
+const writingBudgetMs = 0.5;
+const readingBudgetMs = 2;
+/** Looking at the clock costs as much as a small part of a write. */
+const writesPerLook = 32;
 /** A rate may be exceeded by what it allows in so many seconds, before it holds back. */
 const burstSeconds = 1;
+
+/** One round of writing: what was committed since the last one, to every group that it concerns. */
+interface Flush {
+  /** It brings the entries behind `from`, up to `to`. */
+  readonly from: number;
+  readonly to: number;
+  readonly groups: readonly Group<Subscriber>[];
+  /** The group, and the member of it, that is next. */
+  group: number;
+  member: number;
+  chunks: readonly Chunk[] | undefined;
+  /** When this turn is over, and after how many writes to look whether it is. */
+  endMs: number;
+  untilLook: number;
+}
 
 /**
  * Moves entries from the log to sinks. Those whose cursor is at the tail share what each commit brings: one Buffer per
  * group. Everyone else reads the log from their cursor on, in bounded batches, until they are at the tail. No
  * subscriber has a queue.
+ *
+ * A round of writing is cut into turns of the event loop. What is published meanwhile leaves in the next round, in one
+ * write per connection: so the busier it is, the larger the batches, and publishers are answered in between. In one
+ * piece, a publisher that waits for its answer could send one event a round.
  */
 export class Pump {
   readonly groups = new Groups<Subscriber>();
@@ -41,18 +63,34 @@ export class Pump {
   readonly #parts: PumpParts;
   readonly #log: Log;
   readonly #paced = new Set<Subscriber>();
-  #flush = 0;
+  #flush: Flush | undefined;
+  /** Committed, and waiting for the next round. */
+  #incoming: Entry[] = [];
+  /** All entries up to here have been in a round. */
+  #flushedThrough: number;
   #reading: Subscriber[] = [];
   #scheduled = false;
 
   constructor(parts: PumpParts) {
     this.#parts = parts;
     this.#log = parts.log;
+    this.#flushedThrough = parts.log.tail;
   }
 
   /** Sequence of the last entry that the subscriber was given, or need not be given. */
   cursorOf(subscriber: Subscriber): number {
-    return subscriber.state === "live" ? this.#log.tail : subscriber.cursor;
+    if (subscriber.state !== "live") return subscriber.cursor;
+    return Math.max(subscriber.cursor, subscriber.group.pending.length > 0 ? (this.#flush?.from ?? 0) : this.settled);
+  }
+
+  /** Live subscribers have everything up to here, but for those in groups that are being written to. */
+  get settled(): number {
+    return this.#flushedThrough;
+  }
+
+  /** Whether the subscriber is live and nothing is on its way to it. */
+  isIdle(subscriber: Subscriber): boolean {
+    return subscriber.state === "live" && subscriber.group.pending.length === 0;
   }
 
   /** Starts a subscriber at its cursor. */
@@ -95,65 +133,116 @@ export class Pump {
     }
   }
 
-  /** What was committed goes to the groups that hold its channel, at once for each subscriber. */
+  /** What was committed goes to the groups that hold its channel. */
   distribute(entries: readonly Entry[]): void {
-    const flush = ++this.#flush;
-    const touched: Group<Subscriber>[] = [];
+    for (const entry of entries) this.#incoming.push(entry);
+    if (!this.#flush) this.#begin();
+  }
+
+  #begin(): void {
+    const entries = this.#incoming;
+    if (entries.length === 0) return;
+    this.#incoming = [];
+    const groups: Group<Subscriber>[] = [];
     const own = new Map<Subscriber, Entry[]>();
     for (const entry of entries) {
       if (isPersonalChannel(entry.channel)) {
         for (const subscriber of this.#parts.personal(entry.channel)) {
-          if (subscriber.state === "live") own.set(subscriber, [...(own.get(subscriber) ?? []), entry]);
+          const before = own.get(subscriber);
+          if (before) before.push(entry);
+          else own.set(subscriber, [entry]);
         }
         continue;
       }
       this.groups.holding(entry.channel, (group) => {
-        if (group.flush !== flush) {
-          group.flush = flush;
-          group.pending = [];
-          touched.push(group);
-        }
+        if (group.pending.length === 0) groups.push(group);
         group.pending.push(entry);
       });
     }
+    const from = this.#flushedThrough;
+    const to = (entries.at(-1) as Entry).sequence;
+    this.#flushedThrough = to;
     for (const [subscriber, personal] of own) {
-      const { group } = subscriber;
-      subscriber.ownFlush = flush;
-      const shared = group.flush === flush ? group.pending : [];
-      const merged = [...shared, ...personal].sort((a, b) => a.sequence - b.sequence);
-      this.#deliver([subscriber], merged, group, 0);
+      if (subscriber.state !== "live") continue;
+      const both = [...subscriber.group.pending, ...personal].sort((a, b) => a.sequence - b.sequence);
+      this.#deliverOwn(subscriber, both, to);
     }
-    for (const group of touched) {
-      this.#deliver(group.live, group.pending, group, flush);
-      group.pending = [];
-    }
+    this.#flush = {
+      from,
+      to,
+      groups,
+      group: 0,
+      member: (groups[0]?.live.length ?? 0) - 1,
+      chunks: undefined,
+      endMs: 0,
+      untilLook: 0,
+    };
+    this.#write();
   }
 
-  /** Writes entries to live subscribers, but not to those already written to in the flush `except`. */
-  #deliver(
-    subscribers: readonly Subscriber[],
-    entries: readonly Entry[],
-    { form }: Group<Subscriber>,
-    except: number,
-  ): void {
-    if (subscribers.length === 0) return;
-    const tail = this.#log.tail;
-    const chunks = encodeEntries(entries, form);
-    const limited = this.#parts.streamRate !== Infinity;
-    // From the end: one that lags is replaced by the last, which has had its turn.
-    for (let at = subscribers.length - 1; at >= 0; at--) {
-      const subscriber = subscribers[at] as Subscriber;
-      if (subscriber.ownFlush === except) continue;
-      for (let c = 0; c < chunks.length; c++) {
-        const chunk = chunks[c] as (typeof chunks)[number];
-        const open = subscriber.sink.write(chunk.bytes);
-        this.counters.deliveries += chunk.entries;
-        const cursor = c === chunks.length - 1 ? tail : chunk.last;
-        if (!open) this.#stop(subscriber, cursor);
-        else if (limited) this.#pace(subscriber, cursor, chunk.entries);
-        if (subscriber.state !== "live") break;
+  /** Writes for as long as a turn may take, and goes on in the next one. */
+  #write(): void {
+    const flush = this.#flush as Flush;
+    flush.endMs = performance.now() + writingBudgetMs;
+    for (;;) {
+      const group = flush.groups[flush.group];
+      if (!group) break;
+      if (this.#writeGroup(flush, group)) {
+        group.pending = [];
+        flush.group++;
+        flush.member = (flush.groups[flush.group]?.live.length ?? 0) - 1;
+        flush.chunks = undefined;
+      } else {
+        setImmediate(() => this.#write());
+        return;
       }
     }
+    this.#flush = undefined;
+    if (this.#incoming.length > 0) setImmediate(() => this.#flush ?? this.#begin());
+  }
+
+  /** Answers whether the group is done. */
+  #writeGroup(flush: Flush, group: Group<Subscriber>): boolean {
+    const { from, to } = flush;
+    const { live, pending } = group;
+    if (live.length === 0) return true;
+    flush.chunks ??= encodeEntries(pending, group.form);
+    const limited = this.#parts.streamRate !== Infinity;
+    // From the end: one that lags is replaced by the last, which has had its turn, or has come later.
+    for (; flush.member >= 0; flush.member--) {
+      if (--flush.untilLook <= 0) {
+        flush.untilLook = writesPerLook;
+        if (performance.now() > flush.endMs) return false;
+      }
+      const subscriber = live[flush.member];
+      if (!subscriber || subscriber.cursor >= to) continue;
+      if (subscriber.cursor <= from) this.#deliver(subscriber, flush.chunks, to, limited);
+      else {
+        // It came to the tail while this round was gathering, and has read a part of it.
+        const rest = pending.filter(({ sequence }) => sequence > subscriber.cursor);
+        this.#deliverOwn(subscriber, rest, to);
+      }
+    }
+    return true;
+  }
+
+  #deliverOwn(subscriber: Subscriber, entries: readonly Entry[], to: number): void {
+    const news = entries.filter(({ sequence }) => sequence > subscriber.cursor);
+    this.#deliver(subscriber, encodeEntries(news, subscriber.group.form), to, this.#parts.streamRate !== Infinity);
+  }
+
+  #deliver(subscriber: Subscriber, chunks: readonly Chunk[], to: number, limited: boolean): void {
+    for (let at = 0; at < chunks.length; at++) {
+      const { bytes, entries, last } = chunks[at] as Chunk;
+      const open = subscriber.sink.write(bytes);
+      this.counters.deliveries += entries;
+      const cursor = at === chunks.length - 1 ? to : last;
+      subscriber.cursor = cursor;
+      if (!open) this.#stop(subscriber, cursor);
+      else if (limited) this.#pace(subscriber, cursor, entries);
+      if (subscriber.state !== "live") return;
+    }
+    subscriber.cursor = to;
   }
 
   #readSoon(subscriber: Subscriber): void {

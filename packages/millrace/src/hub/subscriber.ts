@@ -36,15 +36,13 @@ export class Subscriber {
   readonly remoteAddress: string | undefined;
   #selection: Selection | undefined;
   state: SubscriberState = "reading";
-  /** Sequence of the last entry that was handed to the sink. While live, the log's tail stands for it. */
+  /** Sequence of the last entry that was handed to the sink. While it is live and its channels are quiet, it is further: see Pump. */
   cursor: number;
   /** What was dropped up to this count has been said, or need not be. */
   knownDrops: number;
   /** A gap that is known from the position that the client came with. */
   lost: "no" | "yes" | "may";
   liveIndex = -1;
-  /** The flush in which it was written to on its own. */
-  ownFlush = 0;
   fullSinceMs = 0;
   /** Where it is in the round of heartbeats; -1: it is sent none. */
   slot = -1;

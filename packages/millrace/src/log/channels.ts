@@ -21,7 +21,7 @@ interface Channel {
 export interface DropRecord {
   /** Newest dropped sequence of each channel. */
   readonly channels: Readonly<Record<string, number>>;
-  /** For channels that are remembered no longer: something up to here may have been dropped. */
+  /** For channels that are remembered no longer: something up to here may have been dropped. No entry up to here is retained. */
   readonly forgottenThrough: number;
 }
 
@@ -43,7 +43,10 @@ export class Channels {
   readonly #sizes = new Marks();
   #addedBytes = 0;
   #maxDroppedThrough = 0;
+  /** The newest drop of a channel that is forgotten: see `Channel.droppedAt`. */
   #forgottenAt = 0;
+  /** Nothing is retained before it. */
+  #oldest = 0;
   #last = { sequence: 0, timeMs: 0 };
   #markedThrough = 0;
   forgottenThrough = 0;
@@ -93,7 +96,7 @@ export class Channels {
     for (const channel of this.#empty.values()) {
       const old = channel.emptySinceMs < nowMs - this.retention.memoryAgeMs;
       if (!old && this.#empty.size <= maxEmptyChannels) break;
-      this.#forget(channel);
+      if (channel.droppedThrough < this.#oldest) this.#forget(channel);
     }
   }
 
@@ -134,10 +137,9 @@ export class Channels {
     return width;
   }
 
-  /** Whether the entry is retained. */
+  /** Whether an entry that was added, or is found in a file, is retained. */
   has(name: string, sequence: number): boolean {
-    const channel = this.#all.get(name);
-    return channel !== undefined && sequence > channel.droppedThrough;
+    return sequence > this.forgottenThrough && sequence > (this.#all.get(name)?.droppedThrough ?? 0);
   }
 
   /** Whether the selection holds the entry, and it is retained. */
@@ -167,11 +169,12 @@ export class Channels {
     }
   }
 
-  /** Forgets drops behind the tail: a log that lost its end gives those sequences out again. */
-  limit(tail: number): void {
+  /** Call it once the entries of an earlier run are added. A log that lost its end gives those sequences out again. */
+  endRestore(tail: number): void {
     for (const channel of this.#all.values()) channel.droppedThrough = Math.min(channel.droppedThrough, tail);
     this.#maxDroppedThrough = Math.min(this.#maxDroppedThrough, tail);
     this.forgottenThrough = Math.min(this.forgottenThrough, tail);
+    this.#findOldest(tail);
   }
 
   #channel(name: string): Channel {
@@ -221,17 +224,31 @@ export class Channels {
   }
 
   #dropThrough(through: number, nowMs: number): void {
+    // Most marks concern nothing when other limits drop more, and a walk over a hundred thousand channels takes time.
+    if (through < this.#oldest) return;
     for (const channel of this.#all.values()) {
       while (channel.ring.length > 0 && channel.ring.sequenceAt(0) <= through) this.#drop(channel, nowMs);
     }
+    this.#findOldest(this.#last.sequence);
   }
 
+  #findOldest(tail: number): void {
+    this.#oldest = tail + 1;
+    for (const { ring } of this.#all.values()) {
+      if (ring.length > 0) this.#oldest = Math.min(this.#oldest, ring.sequenceAt(0));
+    }
+  }
+
+  /**
+   * Only when every entry up to its last is gone, whatever the channel: its own may still lie in a file, and would come
+   * back with its name, or with the next start.
+   */
   #forget(channel: Channel): void {
     this.#empty.delete(channel.name);
     this.#all.delete(channel.name);
     this.#members.delete(channel);
     this.forgottenThrough = Math.max(this.forgottenThrough, channel.droppedThrough);
-    this.#forgottenAt = ++this.drops;
+    this.#forgottenAt = Math.max(this.#forgottenAt, channel.droppedAt);
   }
 
   /** Every entry up to the newest is at most as old as this mark says. */

@@ -74,7 +74,7 @@ export function recover(parts: RecoveryParts): Recovered {
     const segment = Segment.open(file.path, file.base, file.end);
     segments.list.push(segment);
     const bytes = fs.readFileSync(file.path);
-    const read = readSegment(bytes, file, segment, tail, parts, checkpoint);
+    const read = readSegment(bytes, file, segment, tail, parts);
     tail = file.rewritten ? file.end : read.tail;
     fault = read.fault;
     const last = at === files.length - 1;
@@ -86,7 +86,7 @@ export function recover(parts: RecoveryParts): Recovered {
       segment.end = Infinity;
     } else if (!last && tail !== file.end) throw new Damage(`${file.path} ends before entry ${file.end}`);
   }
-  channels.limit(tail);
+  channels.endRestore(tail);
   const lost = tail < checkpoint.tail || (!checkpoint.flushed && (rebooted || fault?.kind === "bad"));
   return { checkpoint, tail, cutBytes, lost };
 }
@@ -97,7 +97,6 @@ function readSegment(
   segment: Segment,
   before: number,
   { channels, keys, folder }: RecoveryParts,
-  checkpoint: Checkpoint,
 ): { tail: number; fault: Fault | undefined } {
   const format = segmentFormat(bytes);
   if (format !== undefined && format > storeFormat) {
@@ -118,7 +117,7 @@ function readSegment(
     if (typeof frame === "string") return { tail, fault: { at, kind: frame, followed: frameFollows(bytes, at) } };
     const fits = file.rewritten ? frame.first > tail || frame.entries === 0 : frame.first === tail + 1;
     if (!fits) throw new Damage(`${file.path} has entry ${frame.first} behind entry ${tail}`);
-    tail = takeEntries(bytes, frame, segment, channels, checkpoint.drops.channels, tail);
+    tail = takeEntries(bytes, frame, segment, channels, tail);
     for (const key of readKeys(bytes, frame)) {
       keys.add(key);
       segment.keyTimeMs = Math.max(segment.keyTimeMs, key.timeMs);
@@ -134,7 +133,6 @@ function takeEntries(
   frame: Frame,
   segment: Segment,
   channels: Channels,
-  dropped: Readonly<Record<string, number>>,
   before: number,
 ): number {
   let tail = before;
@@ -142,7 +140,7 @@ function takeEntries(
     const size = recordBytes(bytes, at);
     const channel = recordChannel(bytes, at);
     tail = recordSequence(bytes, at);
-    if (tail > (dropped[channel] ?? 0)) {
+    if (channels.has(channel, tail)) {
       segment.liveBytes += size;
       channels.add(channel, tail, size, at, frame.timeMs);
     }
