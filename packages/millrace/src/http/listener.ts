@@ -107,8 +107,13 @@ function plainServer(onRequest: OnRequest, track: Track, sniffing: Set<net.Socke
       sniffing.delete(socket);
       socket.off("readable", look).off("close", ended).off("error", ended).off("end", ended);
       socket.setTimeout(0, ended);
-      if (maybe) two.emit("connection", socket);
-      else toHttp1.call(server, socket);
+      if (!maybe) {
+        toHttp1.call(server, socket);
+        return;
+      }
+      // HTTP/1.1 lets a peer close its half first. HTTP/2 does not, and its sessions would outlive clients that left.
+      socket.allowHalfOpen = false;
+      two.emit("connection", socket);
     };
     socket.on("readable", look).on("close", ended).on("error", ended).on("end", ended);
     socket.setTimeout(headMs, ended);
