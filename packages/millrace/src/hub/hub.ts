@@ -18,7 +18,7 @@ import type { Sink } from "../sink/sink.js";
 import { Connections } from "./connections.js";
 import { Deadlines } from "./deadlines.js";
 import type { Form } from "./form.js";
-import { Pump, type PumpCounters } from "./pump.js";
+import { Pump, type PumpCounters, type Turn } from "./pump.js";
 import { type HubEvent, type ReadOptions, readEvents, Wake } from "./reader.js";
 import { type Identity, personalChannels, Subscriber } from "./subscriber.js";
 
@@ -36,6 +36,8 @@ export interface HubOptions {
   readonly maxAgeMs?: number;
   /** A stream that takes no byte for so long is cut. Default Infinity: a peer that is there may be as slow as it likes. */
   readonly stallMs?: number;
+  /** How much of one turn of the event loop deliveries may take. */
+  readonly turn?: Partial<Turn>;
   /** Told when a connection opens or closes. */
   readonly onConnection?: (subscriber: Subscriber, what: "open" | "close") => void;
   /** Told of each event that was published here, with its id. */
@@ -96,6 +98,7 @@ export class Hub {
     this.#pump = new Pump({
       log,
       streamRate,
+      turn: options.turn ?? {},
       personal: (channel) => this.#connections.reading(channel),
       onError: (subscriber, error) => {
         options.onError?.(error);
@@ -147,7 +150,8 @@ export class Hub {
     const { first, count } = await this.log.append(events, idempotency && { idempotency });
     this.#counts.published += count;
     const ids = Array.from({ length: count }, (_, at) => this.log.position(first + at));
-    if (this.#options.onPublish) for (const [at, event] of events.entries()) this.#options.onPublish(event, ids[at] as string);
+    if (this.#options.onPublish)
+      for (const [at, event] of events.entries()) this.#options.onPublish(event, ids[at] as string);
     return ids;
   }
 

@@ -19,17 +19,24 @@ export interface PumpParts {
   readonly log: Log;
   /** Entries a second that one stream is sent at most; Infinity: no bound. */
   readonly streamRate: number;
+  readonly turn?: Partial<Turn>;
   /** Subscribers of the personal channel `channel`. */
   readonly personal: (channel: string) => Iterable<Subscriber>;
   /** Reading the log failed for this subscriber. */
   readonly onError: (subscriber: Subscriber, error: unknown) => void;
 }
 
-/** How long one turn of the event loop may go on writing to those at the tail, and reading for those behind. */
-const writingBudgetMs = 0.5;
-const readingBudgetMs = 2;
-/** Looking at the clock costs as much as a small part of a write. */
-const writesPerLook = 32;
+/** How much of one turn of the event loop is taken at most. */
+export interface Turn {
+  /** For writing to those at the tail, in milliseconds. Default 0.5. */
+  readonly writingMs: number;
+  /** For reading for those behind, in milliseconds. Default 2. */
+  readonly readingMs: number;
+  /** After so many writes it is looked whether the time is over: a look costs as much as a small part of a write. Default 32. */
+  readonly writesPerLook: number;
+}
+
+const defaultTurn: Turn = { writingMs: 0.5, readingMs: 2, writesPerLook: 32 };
 /** A rate may be exceeded by what it allows in so many seconds, before it holds back. */
 const burstSeconds = 1;
 
@@ -62,6 +69,7 @@ export class Pump {
   readonly counters: PumpCounters = { deliveries: 0, gaps: 0, lags: 0, paced: 0 };
   readonly #parts: PumpParts;
   readonly #log: Log;
+  readonly #turn: Turn;
   readonly #paced = new Set<Subscriber>();
   #flush: Flush | undefined;
   /** Committed, and waiting for the next round. */
@@ -74,6 +82,7 @@ export class Pump {
   constructor(parts: PumpParts) {
     this.#parts = parts;
     this.#log = parts.log;
+    this.#turn = { ...defaultTurn, ...parts.turn };
     this.#flushedThrough = parts.log.tail;
   }
 
@@ -183,7 +192,7 @@ export class Pump {
   /** Writes for as long as a turn may take, and goes on in the next one. */
   #write(): void {
     const flush = this.#flush as Flush;
-    flush.endMs = performance.now() + writingBudgetMs;
+    flush.endMs = performance.now() + this.#turn.writingMs;
     for (;;) {
       const group = flush.groups[flush.group];
       if (!group) break;
@@ -210,8 +219,8 @@ export class Pump {
     const limited = this.#parts.streamRate !== Infinity;
     // From the end: one that lags is replaced by the last, which has had its turn, or has come later.
     for (; flush.member >= 0; flush.member--) {
-      if (--flush.untilLook <= 0) {
-        flush.untilLook = writesPerLook;
+      if (flush.untilLook-- <= 0) {
+        flush.untilLook = this.#turn.writesPerLook;
         if (performance.now() > flush.endMs) return false;
       }
       const subscriber = live[flush.member];
@@ -262,9 +271,9 @@ export class Pump {
     this.#scheduled = false;
     const queue = this.#reading;
     this.#reading = [];
-    const endMs = performance.now() + readingBudgetMs;
+    const endMs = performance.now() + this.#turn.readingMs;
     let at = 0;
-    for (; at < queue.length && performance.now() < endMs; at++) this.#readFor(queue[at] as Subscriber);
+    for (; at < queue.length && (at === 0 || performance.now() < endMs); at++) this.#readFor(queue[at] as Subscriber);
     // Those whose turn did not come are first in the next one.
     const left = queue.slice(at).filter(({ state }) => state === "reading");
     this.#reading = left.concat(this.#reading);
