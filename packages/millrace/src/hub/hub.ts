@@ -18,9 +18,10 @@ import type { Sink } from "../sink/sink.js";
 import { Connections } from "./connections.js";
 import { Deadlines } from "./deadlines.js";
 import type { Form } from "./form.js";
-import { Pump, type PumpCounters, type Turn } from "./pump.js";
+import { Pump, type PumpCounters } from "./pump.js";
 import { type HubEvent, type ReadOptions, readEvents, Wake } from "./reader.js";
 import { type Identity, personalChannels, Subscriber } from "./subscriber.js";
+import type { Turn } from "./turn.js";
 
 export interface HubOptions {
   readonly log: Log;
@@ -98,7 +99,7 @@ export class Hub {
     this.#pump = new Pump({
       log,
       streamRate,
-      turn: options.turn ?? {},
+      turn: options.turn,
       personal: (channel) => this.#connections.reading(channel),
       onError: (subscriber, error) => {
         options.onError?.(error);
