@@ -61,6 +61,15 @@ export interface Millrace
   fetch(request: Request, remoteAddress?: string): Promise<Response | undefined>;
 }
 
+const notFound = { "content-type": "application/problem+json", "x-content-type-options": "nosniff" };
+const nowhere = {
+  type: "about:blank",
+  title: "Not Found",
+  status: 404,
+  code: "not_found",
+  detail: "no such route here",
+};
+
 /**
  * Makes a hub.
  *
@@ -97,7 +106,7 @@ export function createHub(options: MillraceOptions = {}): Millrace {
     node,
     listener: (request: IncomingMessage, response: ServerResponse) => {
       node(request, response).then((answered) => {
-        if (!answered) response.writeHead(404, { "content-type": "text/plain" }).end("not found\n");
+        if (!answered) response.writeHead(404, notFound).end(JSON.stringify(nowhere));
       }, onError);
     },
     fetch: (request: Request, remoteAddress?: string) => handleFetch(api, request, remoteAddress),

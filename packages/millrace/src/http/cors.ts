@@ -12,6 +12,7 @@ const allowedHeaders = "Authorization, Content-Type, Idempotency-Key, Last-Event
 
 /** The headers that let a page of another origin read the answer; none when it may not. */
 export function corsHeaders(exchange: Exchange, { origins, loopback }: CorsOptions, method = exchange.method): Headers {
+  const reading = isReading(exchange, method);
   const origin = exchange.header("origin");
   const vary = { vary: "Origin" };
   if (origin === undefined) return origins.length > 0 || loopback ? vary : {};
@@ -24,7 +25,6 @@ export function corsHeaders(exchange: Exchange, { origins, loopback }: CorsOptio
     };
   }
   // Never the origin itself together with credentials: that would let any page act as its visitor.
-  const reading = method === "GET" || method === "HEAD";
   if (origins.includes("*") || (loopback && reading && isLoopbackOrigin(origin))) {
     return {
       ...vary,
@@ -47,15 +47,20 @@ export function preflightHeaders(exchange: Exchange, options: CorsOptions): Head
   };
 }
 
-/** Whether a page may send something that changes state: one of its own origin, or of an allowed one. */
-export function mayWrite(exchange: Exchange, { origins }: CorsOptions): boolean {
+/** POST /events reads as well: it is GET with a long selection. */
+const isReading = ({ path }: Exchange, method: string): boolean =>
+  method === "GET" || method === "HEAD" || (method === "POST" && path === "/events");
+
+/** Whether a page may do that: change state only if it is of the hub's own origin, or of an allowed one. */
+export function mayAct(exchange: Exchange, { origins }: CorsOptions): boolean {
   const origin = exchange.header("origin");
+  if (isReading(exchange, exchange.method)) return true;
   if (origin === undefined || origins.includes(origin) || origins.includes("*")) return true;
   const host = exchange.header("host");
   return host !== undefined && (origin === `http://${host}` || origin === `https://${host}`);
 }
 
-export function isLoopbackOrigin(origin: string): boolean {
+function isLoopbackOrigin(origin: string): boolean {
   return /^https?:\/\/(?:localhost|127(?:\.\d{1,3}){3}|\[::1\]|[a-z0-9-]+\.localhost)(?::\d+)?$/i.test(origin);
 }
 

@@ -18,9 +18,11 @@ export interface Exchange {
   readonly raw: unknown;
   /** A header by its lower-case name. */
   header(name: string): string | undefined;
-  /** How many `Host` (or `:authority`) values the request has. */
-  readonly hosts: number;
-  /** The whole body. Throws `BodyTooLarge` beyond the limit, and stops reading. */
+  /** What is wrong with the request's head, which its server let through. */
+  readonly malformed: string | undefined;
+  /** Whether the peer has left: no answer would reach it. */
+  readonly gone: boolean;
+  /** The whole body. Throws `BodyTooLarge` beyond the limit, and stops reading; `PeerGone` when it never came whole. */
   body(limitBytes: number): Promise<Uint8Array>;
   /** The status that was answered; 0 until then. */
   readonly status: number;
@@ -28,8 +30,16 @@ export interface Exchange {
   respond(status: number, headers: Headers, body?: string | Uint8Array): void;
   /** Answers with a stream. */
   stream(headers: Headers): Sink;
-  /** Calls the listener when the peer is gone before it was answered. */
+  /** Calls the listener when the peer leaves from now on. */
   onGone(listener: () => void): void;
 }
 
 export class BodyTooLarge extends Error {}
+
+/** The peer left before its request was whole: there is nobody to answer, and nothing went wrong here. */
+export class PeerGone extends Error {}
+
+/** Whether the request says that it has a body. */
+export function hasBody(exchange: Exchange): boolean {
+  return (exchange.header("content-length") ?? "0") !== "0" || exchange.header("transfer-encoding") !== undefined;
+}

@@ -1,20 +1,31 @@
 import { FetchSink, type Sink } from "../sink/index.js";
 import type { Api } from "./api.js";
-import { BodyTooLarge, type Exchange, type Headers } from "./exchange.js";
+import { bodyWasRead } from "./body.js";
+import { BodyTooLarge, type Exchange, type Headers, PeerGone } from "./exchange.js";
 import { handle } from "./handle.js";
+import { fromLatin1 } from "./latin1.js";
 
 /** Answers a Fetch `Request` for one of the hub's routes; undefined when the path is none of them. */
 export async function handleFetch(api: Api, request: Request, remoteAddress?: string): Promise<Response | undefined> {
   const exchange = new FetchExchange(request, remoteAddress);
-  return (await handle(api, exchange)) ? exchange.answer : undefined;
+  if (!(await handle(api, exchange))) return undefined;
+  // The peer has left and reads no answer, but whoever called us waits for one. As nginx writes it in its log.
+  if (exchange.status === 0) exchange.respond(499, {});
+  return exchange.answer;
 }
+
+/**
+ * Keeps the request for as long as its stream. Node's Request follows the signal it was made with by a weak reference:
+ * once it was collected, an abort was heard by nobody, and the stream of a client that had left stayed for good.
+ */
+const requests = new WeakMap<Sink, Request>();
 
 class FetchExchange implements Exchange {
   readonly raw: Request;
   readonly remoteAddress: string | undefined;
   readonly path: string;
   readonly query: string;
-  readonly hosts = 1; // a Request has one URL, whatever came over the wire
+  readonly malformed = undefined; // a Request has one URL, whatever came over the wire
   readonly answer: Promise<Response>;
   status = 0;
   #resolve: (response: Response) => void = () => {};
@@ -35,29 +46,43 @@ class FetchExchange implements Exchange {
   }
 
   header(name: string): string | undefined {
-    return this.raw.headers.get(name) ?? (name === "host" ? new URL(this.raw.url).host : undefined);
+    const value = this.raw.headers.get(name);
+    if (value !== null) return fromLatin1(value);
+    return name === "host" ? new URL(this.raw.url).host : undefined;
+  }
+
+  get gone(): boolean {
+    return this.raw.signal.aborted;
   }
 
   async body(limitBytes: number): Promise<Uint8Array> {
     const parts: Uint8Array[] = [];
     let bytes = 0;
-    for await (const part of this.raw.body ?? []) {
-      bytes += part.length;
-      if (bytes > limitBytes) throw new BodyTooLarge();
-      parts.push(part);
+    if (this.raw.bodyUsed) throw bodyWasRead();
+    try {
+      for await (const part of this.raw.body ?? []) {
+        bytes += part.length;
+        if (bytes > limitBytes) throw new BodyTooLarge();
+        parts.push(part);
+      }
+    } catch (error) {
+      throw this.gone ? new PeerGone() : error;
     }
     return Buffer.concat(parts);
   }
 
   respond(status: number, headers: Headers, body?: string | Uint8Array): void {
     this.status = status;
-    const empty = body === undefined || this.method === "HEAD";
-    this.#resolve(new Response(empty ? null : (body as string | Uint8Array<ArrayBuffer>), { status, headers }));
+    const bytes = typeof body === "string" ? Buffer.from(body) : body;
+    const length = bytes === undefined ? {} : { "content-length": String(bytes.length) };
+    const sent = this.method === "HEAD" || bytes === undefined ? null : (bytes as Uint8Array<ArrayBuffer>);
+    this.#resolve(new Response(sent, { status, headers: { ...headers, ...length } }));
   }
 
   stream(headers: Headers): Sink {
     this.status = 200;
     const sink = new FetchSink();
+    requests.set(sink, this.raw);
     this.raw.signal.addEventListener("abort", () => sink.destroy(), { once: true });
     this.#resolve(new Response(sink.body, { headers }));
     return sink;

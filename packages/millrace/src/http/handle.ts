@@ -1,8 +1,8 @@
 import type { Api } from "./api.js";
 import { admit } from "./authorize.js";
 import { endConnection, listConnections } from "./connections.js";
-import { corsHeaders, isLoopbackHost, mayWrite, preflightHeaders } from "./cors.js";
-import type { Exchange, Headers } from "./exchange.js";
+import { corsHeaders, isLoopbackHost, mayAct, preflightHeaders } from "./cors.js";
+import { type Exchange, type Headers, hasBody, PeerGone } from "./exchange.js";
 import { plainHeaders } from "./headers.js";
 import { Problem, problemOf, respondProblem } from "./problem.js";
 import { publish } from "./publish.js";
@@ -31,43 +31,34 @@ const metrics: Handler = async (api, exchange, headers) => {
   exchange.respond(200, { ...headers, "content-type": type }, text);
 };
 
-const routes: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
-  "/events": { GET: subscribe, POST: subscribe },
-  "/publish": { POST: publish },
-  "/connections": { GET: listConnections },
-  "/connections/*": { DELETE: endConnection },
-  "/health": { GET: health },
-  "/ready": { GET: ready },
-  "/metrics": { GET: metrics },
-};
+/** Handlers by method. Maps, because on Fetch a method may be called `constructor`, and an object has one. */
+type Route = ReadonlyMap<string, Handler>;
+
+const route = (handlers: Readonly<Record<string, Handler>>): Route => new Map(Object.entries(handlers));
+
+const routes: ReadonlyMap<string, Route> = new Map([
+  ["/events", route({ GET: subscribe, POST: subscribe })],
+  ["/publish", route({ POST: publish })],
+  ["/connections", route({ GET: listConnections, HEAD: listConnections })],
+  ["/connections/*", route({ DELETE: endConnection })],
+  ["/health", route({ GET: health, HEAD: health })],
+  ["/ready", route({ GET: ready, HEAD: ready })],
+  ["/metrics", route({ GET: metrics, HEAD: metrics })],
+]);
 
 /** Answers a request for one of the hub's routes. False: the path is none of them, and nothing was answered. */
 export async function handle(api: Api, exchange: Exchange): Promise<boolean> {
   const pattern = exchange.path.startsWith("/connections/") ? "/connections/*" : exchange.path;
-  const route = Object.hasOwn(routes, pattern) ? routes[pattern] : undefined;
-  if (!route) return false;
+  const handlers = routes.get(pattern);
+  if (!handlers) return false;
   const startMs = performance.now();
   let headers = plainHeaders;
   try {
-    checkHost(api, exchange);
+    checkHead(api, exchange);
     headers = { ...plainHeaders, ...corsHeaders(exchange, api.cors) };
-    const { method } = exchange;
-    if (method === "OPTIONS") {
-      exchange.respond(204, { ...plainHeaders, ...preflightHeaders(exchange, api.cors), allow: allow(route) });
-      return true;
-    }
-    const handler = route[method === "HEAD" && exchange.path !== "/events" ? "GET" : method];
-    if (!handler)
-      throw new Problem(405, "method_not_allowed", `${exchange.path} knows ${allow(route)}`, { allow: allow(route) });
-    if (method !== "GET" && method !== "HEAD" && !mayWrite(exchange, api.cors)) {
-      throw new Problem(
-        403,
-        "forbidden_origin",
-        "pages of this origin may not do that: the hub's --cors-origin names those that may",
-      );
-    }
-    await handler(api, exchange, headers);
+    await dispatch(api, exchange, headers, handlers);
   } catch (error) {
+    if (error instanceof PeerGone) return true;
     const problem = problemOf(error);
     if (!problem) api.onError(error);
     respondProblem(
@@ -77,14 +68,33 @@ export async function handle(api: Api, exchange: Exchange): Promise<boolean> {
     );
   }
   const { method, status } = exchange;
-  api.onAnswer({ method, status, route: pattern, durationMs: performance.now() - startMs });
+  if (status !== 0) api.onAnswer({ method, status, route: pattern, durationMs: performance.now() - startMs });
   return true;
 }
 
-const allow = (route: object): string => [...Object.keys(route), "OPTIONS"].join(", ");
+function dispatch(api: Api, exchange: Exchange, headers: Headers, handlers: Route): Promise<void> | void {
+  const { method, path } = exchange;
+  const allow = [...handlers.keys(), "OPTIONS"].join(", ");
+  if (method === "OPTIONS") {
+    return exchange.respond(204, { ...plainHeaders, ...preflightHeaders(exchange, api.cors), allow });
+  }
+  const handler = handlers.get(method);
+  if (!handler) throw new Problem(405, "method_not_allowed", `${path} knows ${allow}`, { allow });
+  if (method !== "POST" && hasBody(exchange)) {
+    throw new Problem(400, "unexpected_body", `${method} takes no body: send the request without one`);
+  }
+  if (!mayAct(exchange, api.cors)) {
+    throw new Problem(
+      403,
+      "forbidden_origin",
+      "pages of this origin may not do that: the hub's --cors-origin names those that may",
+    );
+  }
+  return handler(api, exchange, headers);
+}
 
-function checkHost({ allowedHosts }: Api, exchange: Exchange): void {
-  if (exchange.hosts > 1) throw new Problem(400, "invalid_host", "a request has one Host");
+function checkHead({ allowedHosts }: Api, exchange: Exchange): void {
+  if (exchange.malformed !== undefined) throw new Problem(400, "malformed_request", exchange.malformed);
   if (!allowedHosts) return;
   const host = exchange.header("host") ?? "";
   const name = host.replace(/:\d+$/, "").toLowerCase();

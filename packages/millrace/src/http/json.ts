@@ -8,20 +8,24 @@ export function mediaType(exchange: Exchange): string {
   return (exchange.header("content-type") ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
 }
 
-/** The body as text. @throws Problem 413 when it is too large, 400 when it is not UTF-8 */
+/** The body as text. @throws Problem 413 when it is too large, 415 when it is compressed, 400 when it is not UTF-8 */
 export async function readText(exchange: Exchange, limitBytes: number): Promise<string> {
+  const coding = exchange.header("content-encoding") ?? "identity";
+  if (coding.toLowerCase() !== "identity") {
+    throw new Problem(415, "unsupported_media_type", "the body is compressed: send it without Content-Encoding");
+  }
+  const bytes = await exchange.body(limitBytes).catch((error: unknown) => {
+    if (!(error instanceof BodyTooLarge)) throw error;
+    throw new Problem(
+      413,
+      "too_large",
+      `a body may have ${limitBytes} bytes: send it in parts, or raise the hub's limit`,
+    );
+  });
   try {
-    return utf8.decode(await exchange.body(limitBytes));
-  } catch (error) {
-    if (error instanceof BodyTooLarge) {
-      throw new Problem(
-        413,
-        "too_large",
-        `a body may have ${limitBytes} bytes: send it in parts, or raise the hub's limit`,
-      );
-    }
-    if (error instanceof TypeError) throw new Problem(400, "invalid_encoding", "the body is not valid UTF-8");
-    throw error;
+    return utf8.decode(bytes);
+  } catch {
+    throw new Problem(400, "invalid_encoding", "the body is not valid UTF-8");
   }
 }
 

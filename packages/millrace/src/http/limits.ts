@@ -1,7 +1,7 @@
 import type { Hub } from "../hub/index.js";
 import { Problem, retryLater } from "./problem.js";
 
-/** Bounds on what clients may use. Infinity turns one off, which is the default of each but the first two. */
+/** Bounds on what clients may use. Infinity turns one off, which is the default where no other is named. */
 export interface Limits {
   /** Largest body of a request, in bytes. Default 1 MiB. */
   readonly bodyBytes: number;
@@ -15,6 +15,8 @@ export interface Limits {
   readonly connectionsPerUser: number;
   /** Events a second that one publisher may send: a user, or else an address. */
   readonly publishRate: number;
+  /** How long a long-poll waits for something to say, in milliseconds. Default 25,000: less than any proxy's patience. */
+  readonly pollMs: number;
 }
 
 export const defaultLimits: Limits = {
@@ -24,6 +26,7 @@ export const defaultLimits: Limits = {
   connectionsPerIp: Infinity,
   connectionsPerUser: Infinity,
   publishRate: Infinity,
+  pollMs: 25_000,
 };
 
 interface Bucket {

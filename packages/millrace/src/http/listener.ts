@@ -47,9 +47,22 @@ export async function listen({ host, port, tls, onRequest }: ListenerOptions): P
   const sessions = new Set<http2.ServerHttp2Session>();
   const track = (session: http2.ServerHttp2Session) => {
     sessions.add(session);
-    session.once("close", () => sessions.delete(session));
     session.on("error", () => session.destroy());
-    session.setTimeout(idleMs, () => session.close()); // streams that are open go on: they are written to
+    // Not `session.setTimeout`: Node does not clear that timer when the session is destroyed, and so every session that
+    // ended stayed in memory for the whole of the time.
+    let streams = 0;
+    const idle = setTimeout(() => streams === 0 && session.close(), idleMs).unref();
+    session.on("stream", (stream) => {
+      streams++;
+      stream.once("close", () => {
+        streams--;
+        idle.refresh();
+      });
+    });
+    session.once("close", () => {
+      clearTimeout(idle);
+      sessions.delete(session);
+    });
   };
   const sniffing = new Set<net.Socket>();
   const server = tls ? secureServer(tls, onRequest, track) : plainServer(onRequest, track, sniffing);
@@ -94,19 +107,24 @@ function plainServer(onRequest: OnRequest, track: Track, sniffing: Set<net.Socke
   server.on("connection", (socket: net.Socket) => {
     sniffing.add(socket);
     const ended = () => {
+      clearTimeout(timer);
       sniffing.delete(socket);
       socket.destroy();
     };
+    const timer = setTimeout(ended, headMs);
+    let first = Buffer.alloc(0);
     const look = () => {
-      const first: Buffer | null = socket.read();
-      if (!first) return;
+      const more: Buffer | null = socket.read();
+      if (!more) return;
+      first = Buffer.concat([first, more]);
       const bytes = Math.min(first.length, preface.length);
       const maybe = first.compare(preface, 0, bytes, 0, bytes) === 0;
+      // More will come. Not put back yet: the socket would call that readable again, and a lone "P" held up everyone.
+      if (maybe && bytes < preface.length) return;
       socket.unshift(first);
-      if (maybe && bytes < preface.length) return; // more will come
       sniffing.delete(socket);
       socket.off("readable", look).off("close", ended).off("error", ended).off("end", ended);
-      socket.setTimeout(0, ended);
+      clearTimeout(timer);
       if (!maybe) {
         toHttp1.call(server, socket);
         return;
@@ -116,7 +134,6 @@ function plainServer(onRequest: OnRequest, track: Track, sniffing: Set<net.Socke
       two.emit("connection", socket);
     };
     socket.on("readable", look).on("close", ended).on("error", ended).on("end", ended);
-    socket.setTimeout(headMs, ended);
   });
   return server;
 }
@@ -135,12 +152,33 @@ function secureServer(
   return server;
 }
 
-const reasons: Readonly<Record<string, readonly [line: string, detail: string]>> = {
-  HPE_HEADER_OVERFLOW: [
-    "431 Request Header Fields Too Large",
-    `the head of a request may have ${headBytes} bytes: send a long selection in the body of POST /events`,
-  ],
-  ERR_HTTP_REQUEST_TIMEOUT: ["408 Request Timeout", "the request was not finished in time"],
+interface Reason {
+  readonly line: string;
+  readonly code: string;
+  readonly detail: string;
+}
+
+const reasons: Readonly<Record<string, Reason>> = {
+  HPE_HEADER_OVERFLOW: {
+    line: "431 Request Header Fields Too Large",
+    code: "head_too_large",
+    detail: `the head of a request may have ${headBytes} bytes: send a long selection in the body of POST /events`,
+  },
+  HPE_INVALID_URL: {
+    line: "400 Bad Request",
+    code: "malformed_request",
+    detail: "the address is not well-formed: encode names in it as encodeURIComponent does",
+  },
+  ERR_HTTP_REQUEST_TIMEOUT: {
+    line: "408 Request Timeout",
+    code: "request_timeout",
+    detail: "the request was not finished in time",
+  },
+};
+const noHttp: Reason = {
+  line: "400 Bad Request",
+  code: "malformed_request",
+  detail: "this is not a well-formed HTTP request",
 };
 
 /** What is no HTTP is told so, if nothing has been answered on its connection yet, and closed. */
@@ -149,9 +187,9 @@ function explain(error: NodeJS.ErrnoException, socket: net.Socket): void {
     socket.destroy();
     return;
   }
-  const [line, detail] = reasons[error.code ?? ""] ?? ["400 Bad Request", "this is not a well-formed HTTP request"];
+  const { line, code, detail } = reasons[error.code ?? ""] ?? noHttp;
   const status = Number(line.slice(0, 3));
-  const body = `${JSON.stringify({ type: "about:blank", title: line.slice(4), status, detail })}\n`;
+  const body = `${JSON.stringify({ type: "about:blank", title: line.slice(4), status, code, detail })}\n`;
   socket.end(
     `HTTP/1.1 ${line}\r\nConnection: close\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
     () => socket.destroy(),

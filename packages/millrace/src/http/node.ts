@@ -1,10 +1,14 @@
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import type { Socket } from "node:net";
 import { Http2Sink, type Sink, SocketSink } from "../sink/index.js";
 import type { Api } from "./api.js";
-import { BodyTooLarge, type Exchange, type Headers } from "./exchange.js";
+import { readBody } from "./body.js";
+import { type Exchange, type Headers, hasBody } from "./exchange.js";
 import { handle } from "./handle.js";
+import { fromLatin1 } from "./latin1.js";
+import { Problem } from "./problem.js";
+import { joinHeaders, writeHead } from "./stream-head.js";
 
 export type NodeRequest = IncomingMessage | Http2ServerRequest;
 export type NodeResponse = ServerResponse | Http2ServerResponse;
@@ -27,19 +31,26 @@ export async function handleNode(
   return handle(api, new NodeExchange(request, response, trustedProxies));
 }
 
+/** A target in absolute form, as for a proxy: its authority stands for `Host` (RFC 9112, section 3.2.2). */
+const absolute = /^https?:\/\/([^/?#]*)(.*)$/is;
+
 class NodeExchange implements Exchange {
   readonly raw: NodeRequest;
   readonly #response: NodeResponse;
   readonly #trustedProxies: readonly string[];
   readonly path: string;
   readonly query: string;
+  readonly #authority: string | undefined;
   status = 0;
 
   constructor(request: NodeRequest, response: NodeResponse, trustedProxies: readonly string[]) {
     this.raw = request;
     this.#response = response;
     this.#trustedProxies = trustedProxies;
-    const url = request.url ?? "/";
+    const [, authority, rest] = absolute.exec(request.url ?? "/") ?? [];
+    this.#authority = authority ?? request.headers[":authority"]?.toString();
+    // Names in raw UTF-8, as people type them behind curl: as bytes, so that they are checked like encoded ones.
+    const url = (rest ?? request.url ?? "/").replace(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16)}`);
     const mark = url.indexOf("?");
     this.path = mark < 0 ? url : url.slice(0, mark);
     this.query = mark < 0 ? "" : url.slice(mark + 1);
@@ -50,51 +61,37 @@ class NodeExchange implements Exchange {
   }
 
   get remoteAddress(): string | undefined {
-    const peer = this.raw.socket.remoteAddress?.replace(/^::ffff:/, "");
-    if (peer === undefined || !this.#trustedProxies.includes(peer)) return peer;
+    const { remoteAddress } = this.raw.socket;
+    const peer = remoteAddress && plain(remoteAddress);
+    if (!peer || !this.#trustedProxies.includes(peer)) return peer;
     // From the right: what stands left of the first untrusted address is what that one claims.
-    const said = (this.header("x-forwarded-for") ?? "").split(",").map((address) => address.trim());
+    const said = (this.header("x-forwarded-for") ?? "").split(",").map((address) => plain(address.trim()));
     return said.findLast((address) => address !== "" && !this.#trustedProxies.includes(address)) ?? peer;
   }
 
-  get hosts(): number {
-    const { rawHeaders } = this.raw;
-    let hosts = 0;
-    for (let at = 0; at < rawHeaders.length; at += 2) if (rawHeaders[at]?.toLowerCase() === "host") hosts++;
-    return hosts + (":authority" in this.raw.headers ? 1 : 0);
+  get malformed(): string | undefined {
+    const { rawHeaders, httpVersion } = this.raw;
+    const isHttp2 = "stream" in this.raw;
+    // Node's parser also takes HTTP/0.9, and HTTP/2.0 in the words of 1.1.
+    if (!isHttp2 && httpVersion !== "1.1" && httpVersion !== "1.0") return "send the request as HTTP/1.1";
+    const hosts = rawHeaders.filter((_, at) => at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === "host");
+    // HTTP/2 has it in :authority; a gateway may repeat it in Host (RFC 9113, section 8.3.1).
+    const different = isHttp2 ? new Set([...hosts, this.#authority ?? hosts[0]]).size : hosts.length;
+    return different > 1 ? "a request has one Host" : undefined;
+  }
+
+  get gone(): boolean {
+    const { raw } = this;
+    return "stream" in raw ? raw.stream.destroyed : !raw.socket.writable;
   }
 
   header(name: string): string | undefined {
-    const value = this.raw.headers[name] ?? (name === "host" ? this.raw.headers[":authority"] : undefined);
-    // Node reads heads as Latin-1; the standard sends Last-Event-ID as UTF-8.
-    return Array.isArray(value) ? value.join(", ") : value;
+    const value = name === "host" && this.#authority !== undefined ? this.#authority : this.raw.headers[name];
+    return value === undefined ? undefined : fromLatin1(Array.isArray(value) ? value.join(", ") : value);
   }
 
   body(limitBytes: number): Promise<Uint8Array> {
-    const request = this.raw;
-    return new Promise((resolve, reject) => {
-      const parts: Buffer[] = [];
-      let bytes = 0;
-      // Somewhat too large: read on without keeping it, because an answer to a peer that still sends is seldom read.
-      const readBytes = limitBytes * 8;
-      const take = (part: Buffer) => {
-        bytes += part.length;
-        if (bytes <= limitBytes) parts.push(part);
-        else if (bytes > readBytes) refuse();
-      };
-      const refuse = () => {
-        request.off("data", take);
-        reject(new BodyTooLarge());
-      };
-      if (Number(request.headers["content-length"] ?? 0) > readBytes) return refuse();
-      request.on("data", take);
-      request.once("end", () => {
-        if (bytes > limitBytes) refuse();
-        else resolve(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts));
-      });
-      request.once("error", reject);
-      request.once("close", () => reject(new Error("the peer left before its body was whole")));
-    });
+    return readBody(this.raw, limitBytes);
   }
 
   respond(status: number, headers: Headers, body: string | Uint8Array = ""): void {
@@ -103,22 +100,28 @@ class NodeExchange implements Exchange {
     this.status = status;
     const bytes = typeof body === "string" ? Buffer.from(body) : body;
     // What is left of an unread body would be taken for the next request, or would have to be read for nothing.
-    const unread = this.raw.httpVersionMajor === 1 && !this.raw.complete;
+    const unread = !("stream" in this.raw) && !this.raw.complete && hasBody(this);
     const length = status === 204 ? {} : { "content-length": String(bytes.length) };
     response.writeHead(status, { ...headers, ...length, ...(unread ? { connection: "close" } : {}) });
     response.end(this.method === "HEAD" ? undefined : bytes);
   }
 
   stream(headers: Headers): Sink {
-    this.status = 200;
-    if (this.raw.httpVersionMajor >= 2) {
-      const { stream } = this.#response as Http2ServerResponse;
-      stream.respond({ ":status": 200, ...headers });
+    const joined = joinHeaders(this.#response.getHeaders(), headers);
+    if ("stream" in this.#response) {
+      const { stream } = this.#response;
+      this.status = 200;
+      stream.respond({ ":status": 200, ...joined });
       return new Http2Sink(stream);
     }
     const { socket } = this.raw;
+    // Its head would come in between the answers to the requests before it.
+    if (this.#response.socket !== socket) {
+      throw new Problem(400, "pipelined", "a stream cannot follow a request that is not answered: connect once more");
+    }
+    this.status = 200;
     streaming.add(socket);
-    return new SocketSink(socket, responseHead(headers));
+    return new SocketSink(socket, writeHead(joined));
   }
 
   onGone(listener: () => void): void {
@@ -126,9 +129,5 @@ class NodeExchange implements Exchange {
   }
 }
 
-/** The head of a stream that its close delimits: no length, no chunks, HTTP/1.0 peers included. */
-function responseHead(headers: Headers): Buffer {
-  let head = `HTTP/1.1 200 ${STATUS_CODES[200]}\r\nDate: ${new Date().toUTCString()}\r\nConnection: close\r\n`;
-  for (const [name, value] of Object.entries(headers)) head += `${name}: ${value}\r\n`;
-  return Buffer.from(`${head}\r\n`, "latin1");
-}
+/** An IPv4 address as it is written, where the socket also takes IPv6. */
+const plain = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/i, "");

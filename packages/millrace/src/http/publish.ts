@@ -26,7 +26,8 @@ export async function publish({ hub, gate, authorize }: Api, exchange: Exchange,
   const channels = [...new Set(events.map(({ channel }) => channel))];
   const identity = await admit(authorize, exchange, "publish", channels);
   if (hub.draining) throw new MillraceError("closed", "the hub is shutting down: publish again in a moment");
-  gate.spend(identity.user ?? exchange.remoteAddress ?? "", events.length);
+  const publisher = identity.user === undefined ? `address ${exchange.remoteAddress}` : `user ${identity.user}`;
+  gate.spend(publisher, events.length);
   const ids = await hub.append(events, idempotencyKey === undefined ? {} : { idempotencyKey });
   const position = ids.at(-1) as string;
   exchange.respond(

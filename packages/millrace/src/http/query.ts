@@ -1,6 +1,6 @@
 import { Problem } from "./problem.js";
 
-const escape = /%(?![0-9a-fA-F]{2})/;
+const brokenEscape = /%(?![0-9a-fA-F]{2})/;
 
 /**
  * Reads a query or a path strictly. `URLSearchParams` repairs what is broken, and then two servers see two names.
@@ -21,7 +21,7 @@ export function parseQuery(query: string): [name: string, value: string][] {
 /** Decodes one percent-encoded part. */
 export function decode(text: string): string {
   try {
-    if (!escape.test(text)) return decodeURIComponent(text);
+    if (!brokenEscape.test(text)) return decodeURIComponent(text);
   } catch {
     // said below
   }

@@ -9,8 +9,10 @@ import { readJson } from "./json.js";
 import { Problem } from "./problem.js";
 import { parseQuery } from "./query.js";
 
-/** How long a long-poll waits for something to say, in milliseconds: less than any proxy's patience. */
-const pollMs = 25_000;
+/** How many times more channels a body may name than an address: a selection is kept for as long as its stream. */
+const bodyFactor = 10;
+/** A longer timer would fire at once. */
+const maxTimerMs = 2 ** 31 - 1;
 
 /** What a subscriber asks for, wherever it wrote it. */
 interface Wanted {
@@ -36,6 +38,7 @@ export async function subscribe(api: Api, exchange: Exchange, headers: Headers):
   }
   const selection = parseSelection(wanted.channels);
   const identity = await admit(authorize, exchange, "subscribe", wanted.channels);
+  if (exchange.gone) return;
   if (hub.draining)
     throw new Problem(503, "closed", "the hub is shutting down: come back in a moment", { "retry-after": "1" });
   const { remoteAddress } = exchange;
@@ -48,7 +51,7 @@ export async function subscribe(api: Api, exchange: Exchange, headers: Headers):
     ...(wanted.rewind === undefined ? {} : { rewind: wanted.rewind }),
   };
   gate.enter(remoteAddress, identity.user);
-  if (wanted.poll) poll(hub, exchange, options, headers);
+  if (wanted.poll) await poll(api, exchange, options, headers);
   else stream(hub, exchange, options, headers);
 }
 
@@ -64,24 +67,28 @@ function stream(hub: Hub, exchange: Exchange, options: ConnectOptions, headers: 
   );
 }
 
-/** One read of the log, or, at the tail, the wait for the next entries. */
-function poll(hub: Hub, exchange: Exchange, options: ConnectOptions, headers: Headers): void {
+/** One read of the log, or, at the tail, the wait for the next entries. Resolves when it is answered. */
+async function poll({ hub, gate }: Api, exchange: Exchange, options: ConnectOptions, headers: Headers): Promise<void> {
   const answer = (body: readonly Uint8Array[], position: string) => {
-    const bytes = Buffer.concat([...body, Buffer.from(cursorBlock(position))]);
-    exchange.respond(200, { ...headers, ...streamHeaders, "millrace-position": position }, bytes);
+    exchange.respond(200, { ...headers, ...streamHeaders, "millrace-position": position }, Buffer.concat(body));
   };
   if (options.lastEventId === undefined && options.rewind === undefined) {
-    answer([], hub.position());
+    const position = hub.position();
+    answer([Buffer.from(cursorBlock(position))], position);
     return;
   }
-  const sink = new PollSink((body) => {
-    clearTimeout(timer);
-    answer(body, hub.positionOf(subscriber));
+  await new Promise<void>((answered) => {
+    const sink = new PollSink((body, farewell) => {
+      clearTimeout(timer);
+      const position = hub.positionOf(subscriber);
+      answer(farewell ? body : [...body, Buffer.from(cursorBlock(position))], position);
+      answered();
+    });
+    const subscriber = hub.connect({ ...options, quiet: true }, () => sink);
+    const timer = setTimeout(() => sink.end(), Math.min(gate.limits.pollMs, maxTimerMs));
+    timer.unref();
+    exchange.onGone(() => sink.end());
   });
-  const timer = setTimeout(() => sink.end(), pollMs);
-  timer.unref();
-  const subscriber = hub.connect({ ...options, quiet: true }, () => sink);
-  exchange.onGone(() => sink.end());
 }
 
 function fromQuery({ allowedParameters, gate }: Api, query: string): Wanted {
@@ -118,7 +125,14 @@ function fromQuery({ allowedParameters, gate }: Api, query: string): Wanted {
 }
 
 async function fromBody(api: Api, exchange: Exchange): Promise<Wanted> {
-  fromQuery(api, exchange.query); // unknown parameters are as wrong here
+  for (const [name] of parseQuery(exchange.query)) {
+    if (api.allowedParameters.includes(name)) continue;
+    throw new Problem(
+      400,
+      "unknown_parameter",
+      `${JSON.stringify(name)} belongs in the body: known are ${members.join(", ")}`,
+    );
+  }
   const body = await readJson(exchange, api.gate.limits.bodyBytes);
   if (typeof body !== "object" || body === null || Array.isArray(body)) {
     throw new Problem(400, "invalid_body", 'the body is an object such as {"channels":["news","chat/*"]}');
@@ -136,18 +150,22 @@ async function fromBody(api: Api, exchange: Exchange): Promise<Wanted> {
   if (!Array.isArray(channels) || !channels.every((channel) => typeof channel === "string")) {
     throw new Problem(400, "invalid_member", "channels must be an array of strings");
   }
+  const most = api.gate.limits.channels * bodyFactor;
+  if (channels.length > most) {
+    throw new Problem(400, "too_many_channels", `a body may name ${most} channels: use a prefix, such as "news/*"`);
+  }
   return wantedOf({
     channels: channels as string[],
-    rewind: typeof rewind === "number" ? String(rewind) : text("rewind", rewind),
+    rewind: typeof rewind === "number" ? String(rewind) : text("rewind", rewind, "a whole number or a string"),
     lastEventId: text("lastEventId", lastEventId),
     format: text("format", format),
     mode: text("mode", mode),
   });
 }
 
-function text(name: string, value: unknown): string | undefined {
+function text(name: string, value: unknown, form = "a string"): string | undefined {
   if (value === undefined || typeof value === "string") return value;
-  throw new Problem(400, "invalid_member", `${name} must be a string`);
+  throw new Problem(400, "invalid_member", `${name} must be ${form}`);
 }
 
 function wantedOf(raw: {

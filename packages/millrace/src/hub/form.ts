@@ -48,15 +48,24 @@ function join(parts: Buffer[], bytes: number): Buffer {
 }
 
 /** The fields of an entry, read back from its bytes. */
-export function decodeEntry(entry: Entry): StreamEvent {
+export function decodeEntry(entry: Entry): StreamEvent & { readonly retry: number | undefined } {
   let event: StreamEvent | undefined;
-  createParser({ onEvent: (parsed) => (event = parsed) }).feed(entry.bytes.subarray(entry.start, entry.end));
-  return event as unknown as StreamEvent;
+  let retry: number | undefined;
+  const parser = createParser({
+    onEvent: (parsed) => {
+      event = parsed;
+    },
+    onRetry: (ms) => {
+      retry = ms;
+    },
+  });
+  parser.feed(entry.bytes.subarray(entry.start, entry.end));
+  return { ...(event as unknown as StreamEvent), retry };
 }
 
 function envelope(entry: Entry): Buffer {
-  const { type, data, lastEventId } = decodeEntry(entry);
-  const head = JSON.stringify({ channel: entry.channel, event: type, id: lastEventId, time: entry.timeMs });
+  const { type, data, lastEventId: id, retry } = decodeEntry(entry);
+  const head = JSON.stringify({ channel: entry.channel, event: type, id, time: entry.timeMs });
   const value = entry.json ? data : JSON.stringify(data);
-  return Buffer.from(encodeBlock({ id: lastEventId, data: `${head.slice(0, -1)},"data":${value}}` }));
+  return Buffer.from(encodeBlock({ id, retry, data: `${head.slice(0, -1)},"data":${value}}` }));
 }

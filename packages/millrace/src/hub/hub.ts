@@ -172,7 +172,7 @@ export class Hub {
    */
   connect(options: ConnectOptions, openSink: (id: string, position: string) => Sink): Subscriber {
     const { selection, form = "event", identity = {}, remoteAddress, quiet = false } = options;
-    const { maxAgeMs = Infinity, onConnection } = this.#options;
+    const { maxAgeMs = Infinity } = this.#options;
     const roles = (identity.roles ?? []).map((role) => `@role/${role}`);
     const shared = roles.length === 0 ? selection : selectionOf([...selection.exact, ...roles], selection.prefixes);
     const id = randomUUID();
@@ -200,7 +200,7 @@ export class Hub {
     );
     this.#deadlines.add(subscriber, !quiet);
     sink.open({ onDrain: () => this.#pump.resume(subscriber), onClose: () => this.#closed(subscriber) });
-    onConnection?.(subscriber, "open");
+    this.#tell(subscriber, "open");
     if (quiet || sink.write(Buffer.from(openBlock(this.#jitter(this.retryMs), position)))) this.#pump.start(subscriber);
     else this.#pump.hold(subscriber);
     return subscriber;
@@ -306,8 +306,17 @@ export class Hub {
     this.#pump.remove(subscriber);
     this.#deadlines.remove(subscriber);
     this.#counts.closed++;
-    this.#options.onConnection?.(subscriber, "close");
+    this.#tell(subscriber, "close");
     if (this.#connections.size === 0) this.#emptied?.();
+  }
+
+  /** What an application does with it must not end a stream, or the process. */
+  #tell(subscriber: Subscriber, what: "open" | "close"): void {
+    try {
+      this.#options.onConnection?.(subscriber, what);
+    } catch (error) {
+      this.#options.onError?.(error);
+    }
   }
 
   /** All that are idle are told the same; one that lags, or is being written to, has bytes coming anyway. */
@@ -318,7 +327,7 @@ export class Hub {
     const { stallMs = Infinity } = this.#options;
     for (const subscriber of subscribers) {
       if (this.#pump.isIdle(subscriber)) this.#pump.writeTo(subscriber, bytes);
-      else if (subscriber.state === "full" && nowMs - subscriber.fullSinceMs > stallMs) {
+      else if (this.#pump.isStalled(subscriber) && nowMs - subscriber.fullSinceMs > stallMs) {
         subscriber.closeReason = "stalled";
         subscriber.sink.destroy();
       }

@@ -76,6 +76,11 @@ export class Pump {
     return state === "live" && group.pending.length === 0;
   }
 
+  /** Whether it waits for its client to take what it was sent. */
+  isStalled(subscriber: Subscriber): boolean {
+    return subscriber.state === "full" && !this.#pacer.isWaiting(subscriber);
+  }
+
   /** Starts a subscriber at its cursor. */
   start(subscriber: Subscriber): void {
     if (subscriber.cursor === this.#log.tail && subscriber.lost === "no") this.#goLive(subscriber);
@@ -89,7 +94,7 @@ export class Pump {
 
   /** The sink has emptied. */
   resume(subscriber: Subscriber): void {
-    if (subscriber.state === "full" && !this.#pacer.isWaiting(subscriber)) this.#readOn(subscriber);
+    if (this.isStalled(subscriber)) this.#readOn(subscriber);
   }
 
   /** Lets the streams go on whose rate allows it again. */

@@ -52,6 +52,9 @@ export function checkEvent(input: unknown): CheckedEvent {
   if (retry !== undefined && !(Number.isSafeInteger(retry) && (retry as number) >= 0)) {
     throw invalid(`retry must be a whole number of milliseconds, 0 or more: it is ${kind(retry)}`);
   }
+  if (typeof data === "string" && !data.isWellFormed()) {
+    throw invalid("data holds half of a surrogate pair, which UTF-8 cannot carry");
+  }
   return {
     channel,
     event: eventName,

@@ -44,10 +44,14 @@ export function parseSelection(patterns: readonly string[]): Selection {
 
 /** A selection of names that are known to be well formed, `@…` channels included. */
 export function selectionOf(exact: Iterable<string>, prefixes: Iterable<string> = []): Selection {
-  const wide = [...new Set(prefixes)]
-    .sort()
-    .filter((prefix, at, all) => !all.slice(0, at).some((shorter) => prefix.startsWith(shorter)));
-  const names = [...new Set(exact)].filter((name) => !wide.some((prefix) => covers(prefix, name))).sort();
+  // Each against each took 14 s for the 100,000 patterns that one request may carry.
+  const wide: string[] = [];
+  for (const prefix of [...new Set(prefixes)].sort()) {
+    const wider = wide.at(-1); // sorted: what a prefix covers follows it at once
+    if (wider === undefined || !prefix.startsWith(wider)) wide.push(prefix);
+  }
+  const known = new Set(wide);
+  const names = [...new Set(exact)].filter((name) => !prefixesOf(name).some((prefix) => known.has(prefix))).sort();
   return {
     exact: names,
     prefixes: wide,

@@ -6,13 +6,13 @@ import type { Sink, SinkOwner } from "./sink.js";
  */
 export class PollSink implements Sink {
   readonly kind = "poll";
-  readonly #finish: (body: Uint8Array[]) => void;
+  readonly #finish: (body: readonly Uint8Array[], farewell: boolean) => void;
   readonly #body: Uint8Array[] = [];
   #owner: SinkOwner | undefined;
   #done = false;
 
-  /** @param finish is given the body, once; nothing when the peer was cut off */
-  constructor(finish: (body: Uint8Array[]) => void) {
+  /** @param finish is given the body, once, and whether its last block is a farewell that no cursor may follow */
+  constructor(finish: (body: readonly Uint8Array[], farewell: boolean) => void) {
     this.#finish = finish;
   }
 
@@ -31,7 +31,7 @@ export class PollSink implements Sink {
     if (this.#done) return;
     this.#done = true;
     if (lastBytes) this.#body.push(lastBytes);
-    this.#finish(this.#body);
+    this.#finish(this.#body, lastBytes !== undefined);
     this.#owner?.onClose();
   }
 

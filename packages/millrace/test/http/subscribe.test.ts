@@ -203,12 +203,12 @@ describe.each(forms)("subscribing over $name", (form) => {
     expect(await general.events.data(1)).toEqual(["general"]);
   });
 
-  test("takes more channels in a body than an address may name, and quickly", async () => {
+  test("takes more channels in a body than an address may name, up to ten times as many", async () => {
     await using hub = await start(form);
-    const channels = Array.from({ length: 100_000 }, (_, at) => (at % 2 ? `c${at}/*` : `c${at}`));
-    const began = performance.now();
+    const channels = Array.from({ length: 10_000 }, (_, at) => (at % 2 ? `c${at}/*` : `c${at}`));
+    const refused = await hub.call("/events", json({ channels: [...channels, "one-more"] }));
+    expect(refused.status).toBe(400);
     const { events } = await open(hub, "/events", json({ channels }));
-    expect(performance.now() - began).toBeLessThan(2000);
     await hub.hub.publish([
       { channel: "c4/x", data: "no" },
       { channel: "c5/x", data: "yes" },
@@ -289,12 +289,14 @@ describe.each(forms)("subscribing over $name", (form) => {
   });
 
   test.each(["/events", "/events?mode=poll&rewind=0"])(
-    "a client that leaves while %s is being let in is forgotten",
+    "a client that leaves before %s lets it in is forgotten",
     async (target) => {
       const asked = deferred<void>();
       const admitted = deferred<object>();
+      let held = true;
       await using hub = await start(form, {
         authorize: () => {
+          if (!held) return {};
           asked.resolve();
           return admitted.promise;
         },
@@ -302,11 +304,12 @@ describe.each(forms)("subscribing over $name", (form) => {
       const leaving = new AbortController();
       const called = hub.call(target, { signal: leaving.signal }).catch(() => undefined);
       await asked.promise;
+      held = false;
       leaving.abort();
-      if (form.name !== "fetch") await until("the server knows", () => hub.open() === 0);
+      await until("the server knows", () => hub.open() === 0);
       admitted.resolve({});
-      await until("it was let in", () => hub.hub.stats().opened === 1);
-      await until("and is forgotten", () => hub.hub.stats().connections === 0, 1000);
+      await open(hub, "/events");
+      expect(hub.hub.stats().connections).toBe(1);
       await called;
       expect(hub.errors).toEqual([]);
     },
@@ -338,6 +341,6 @@ describe.each(forms)("subscribing over $name", (form) => {
     const last = (await events.rest()).at(-1);
     expect(last).toMatchObject({ type: "millrace.close", lastEventId: hub.hub.position() });
     expect(JSON.parse(last?.data ?? "")).toEqual({ reason: "expired", reconnect: true });
-    expect(hub.hub.stats().connections).toBe(0);
+    await until("it is forgotten", () => hub.hub.stats().connections === 0);
   });
 });

@@ -78,7 +78,7 @@ export function callHttp1(port: number, target: string, call: Call = {}, agent?:
       const header = (name: string) => response.headers[name] as string | undefined;
       resolve(answerOf(response.statusCode ?? 0, header, response, () => request.destroy()));
     });
-    request.end(body);
+    request.end(typeof body === "string" ? Buffer.from(body) : body); // with a text, Node would write the head as UTF-8
   });
 }
 
@@ -160,7 +160,7 @@ export async function serveHttp1(hub: Millrace, options: http.ServerOptions = {}
   };
 }
 
-export async function serveHttp2(hub: Millrace) {
+async function serveHttp2(hub: Millrace) {
   const server = http2.createServer((request, response) => {
     hub.node(request, response).then((answered) => {
       if (!answered) response.writeHead(404).end("not found\n");

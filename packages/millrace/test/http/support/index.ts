@@ -2,6 +2,7 @@ import { createHub, type MillraceOptions } from "../../../src/index.js";
 import type { Answer, Call, Client, Form } from "./forms.js";
 
 export * from "./forms.js";
+export * from "./raw.js";
 export * from "./until.js";
 
 /** A hub that lets anyone do anything, and keeps what its errors would say. */

@@ -1,0 +1,151 @@
+import type { Entry } from "../log/index.js";
+import { isPersonalChannel } from "../protocol/index.js";
+import { type Chunk, encodeEntries } from "./form.js";
+import type { Group, Groups } from "./groups.js";
+import type { Subscriber } from "./subscriber.js";
+import type { Turn } from "./turn.js";
+
+export interface RoundsParts {
+  readonly groups: Groups<Subscriber>;
+  readonly turn: Turn;
+  /** Sequence of the newest entry so far. */
+  readonly tail: number;
+  /** Subscribers of the personal channel `channel`. */
+  readonly personal: (channel: string) => Iterable<Subscriber>;
+  /** Hands chunks to a live subscriber, and moves its cursor: up to `to`, when it takes all. */
+  readonly deliver: (subscriber: Subscriber, chunks: readonly Chunk[], to: number) => void;
+}
+
+/** What was committed since the round before, to every group that it concerns. */
+interface Round {
+  /** It brings the entries behind `from`, up to `to`. */
+  readonly from: number;
+  readonly to: number;
+  readonly groups: readonly Group<Subscriber>[];
+  /** The group, and the member of it, that is next. */
+  group: number;
+  member: number;
+  chunks: readonly Chunk[] | undefined;
+  /** When this turn is over, and after how many writes to look whether it is. */
+  endMs: number;
+  untilLook: number;
+}
+
+/**
+ * Writes what is committed to those whose cursor is at the tail: one Buffer per group.
+ *
+ * A round is cut into turns of the event loop. What is published meanwhile leaves in the next round, in one write per
+ * connection: so the busier it is, the larger the batches, and publishers are answered in between. In one piece, a
+ * publisher that waits for its answer could send one event a round.
+ */
+export class Rounds {
+  readonly #parts: RoundsParts;
+  #round: Round | undefined;
+  /** Committed, and waiting for the next round. */
+  #incoming: Entry[] = [];
+  #settled: number;
+
+  constructor(parts: RoundsParts) {
+    this.#parts = parts;
+    this.#settled = parts.tail;
+  }
+
+  /** Live subscribers have everything up to here, but for those in a group that is being written to. */
+  get settled(): number {
+    return this.#settled;
+  }
+
+  /** Sequence of the last entry that a live subscriber was given, or need not be given. */
+  cursorOf({ cursor, group }: Subscriber): number {
+    return Math.max(cursor, group.pending.length === 0 ? this.#settled : (this.#round as Round).from);
+  }
+
+  /** Entries in the order of the log. */
+  distribute(entries: readonly Entry[]): void {
+    for (const entry of entries) this.#incoming.push(entry);
+    if (!this.#round) this.#begin();
+  }
+
+  #begin(): void {
+    const entries = this.#incoming;
+    this.#incoming = [];
+    const groups: Group<Subscriber>[] = [];
+    const own = new Map<Subscriber, Entry[]>();
+    for (const entry of entries) {
+      if (isPersonalChannel(entry.channel)) this.#collectOwn(entry, own);
+      else {
+        this.#parts.groups.holding(entry.channel, (group) => {
+          if (group.pending.length === 0) groups.push(group);
+          group.pending.push(entry);
+        });
+      }
+    }
+    const from = this.#settled;
+    const to = (entries.at(-1) as Entry).sequence;
+    const { writesPerLook } = this.#parts.turn;
+    this.#round = { from, to, groups, group: -1, member: -1, chunks: undefined, endMs: 0, untilLook: writesPerLook };
+    this.#settled = to;
+    for (const [subscriber, personal] of own) {
+      const both = [...subscriber.group.pending, ...personal].sort((a, b) => a.sequence - b.sequence);
+      this.#deliverRest(subscriber, both, to);
+    }
+    this.#write(this.#round);
+  }
+
+  #collectOwn(entry: Entry, own: Map<Subscriber, Entry[]>): void {
+    for (const subscriber of this.#parts.personal(entry.channel)) {
+      if (subscriber.state !== "live") continue;
+      const before = own.get(subscriber);
+      if (before) before.push(entry);
+      else own.set(subscriber, [entry]);
+    }
+  }
+
+  /** Writes for as long as a turn may take, and goes on in the next one. */
+  #write(round: Round): void {
+    round.endMs = performance.now() + this.#parts.turn.writingMs;
+    for (;;) {
+      const group = round.groups[round.group];
+      if (group && !this.#writeGroup(round, group)) {
+        setImmediate(() => this.#write(round));
+        return;
+      }
+      if (group) group.pending = [];
+      const next = round.groups[++round.group];
+      if (!next) break;
+      round.member = next.live.length - 1;
+      round.chunks = undefined;
+    }
+    this.#round = undefined;
+    if (this.#incoming.length > 0) setImmediate(() => this.#next());
+  }
+
+  #next(): void {
+    if (!this.#round && this.#incoming.length > 0) this.#begin();
+  }
+
+  /** Answers whether the group is done. */
+  #writeGroup(round: Round, { live, pending, form }: Group<Subscriber>): boolean {
+    const { from, to } = round;
+    if (live.length === 0) return true;
+    round.chunks ??= encodeEntries(pending, form);
+    // From the end: one that lags is replaced by the last, which has had its turn, or has come later.
+    for (; round.member >= 0; round.member--) {
+      if (round.untilLook-- <= 0) {
+        round.untilLook = this.#parts.turn.writesPerLook;
+        if (performance.now() > round.endMs) return false;
+      }
+      const subscriber = live[round.member];
+      if (!subscriber || subscriber.cursor >= to) continue;
+      if (subscriber.cursor <= from) this.#parts.deliver(subscriber, round.chunks, to);
+      else this.#deliverRest(subscriber, pending, to); // it came to the tail while this round was gathering
+    }
+    return true;
+  }
+
+  /** Of the entries, what the subscriber has not had. */
+  #deliverRest(subscriber: Subscriber, entries: readonly Entry[], to: number): void {
+    const rest = entries.filter(({ sequence }) => sequence > subscriber.cursor);
+    this.#parts.deliver(subscriber, encodeEntries(rest, subscriber.group.form), to);
+  }
+}
