@@ -12,7 +12,7 @@ import {
   type NodeResponse,
   readOnly,
 } from "./http/index.js";
-import { Hub, type HubOptions } from "./hub/index.js";
+import { type Connection, Hub, type HubOptions } from "./hub/index.js";
 import { createMemoryLog, type Log } from "./log/index.js";
 
 export interface MillraceOptions extends Omit<HubOptions, "log"> {
@@ -38,21 +38,15 @@ export interface MillraceOptions extends Omit<HubOptions, "log"> {
 }
 
 /** A hub inside an application: publish from anywhere, and mount `node` or `fetch` for clients. */
-export interface Millrace
-  extends Pick<
-    Hub,
-    | "publish"
-    | "subscribe"
-    | "position"
-    | "connections"
-    | "connection"
-    | "connectionsOf"
-    | "disconnect"
-    | "stats"
-    | "close"
-    | "log"
-    | "draining"
-  > {
+export interface Millrace extends Pick<Hub, "publish" | "subscribe" | "position" | "stats" | "close" | "draining"> {
+  readonly log: Log;
+  /** Those who are connected. */
+  connections(): Iterable<Connection>;
+  connection(id: string): Connection | undefined;
+  /** The connections of one user. */
+  connectionsOf(user: string): Iterable<Connection>;
+  /** Ends a connection. `reconnect: false` tells its client not to come back, a native EventSource too. Default true. */
+  disconnect(connection: Connection, options?: { reconnect?: boolean; reason?: string }): void;
   /** Answers the hub's routes on `node:http` and `node:http2`. Resolves to false when the path is none of them. */
   node(request: NodeRequest, response: NodeResponse): Promise<boolean>;
   /** As a listener of a server of its own: other paths are answered 404. */

@@ -1,5 +1,4 @@
 import type { Hub } from "../hub/index.js";
-import { patternsOf } from "../protocol/index.js";
 import type { Api } from "./api.js";
 import { admit } from "./authorize.js";
 import type { Exchange, Headers } from "./exchange.js";
@@ -36,15 +35,9 @@ export async function endConnection({ hub, authorize }: Api, exchange: Exchange,
 
 function describe(hub: Hub): unknown[] {
   return Array.from(hub.connections(), (subscriber) => {
-    const { id, identity, group, state, openedAtMs, remoteAddress, sink } = subscriber;
+    const { id, identity, channels, form, transport, state, openedAtMs, remoteAddress } = subscriber;
     return {
-      id,
-      user: identity.user ?? null,
-      roles: identity.roles ?? [],
-      channels: patternsOf(group.selection).filter((channel) => !channel.startsWith("@")),
-      format: group.form,
-      transport: sink.kind,
-      state,
+      ...{ id, user: identity.user ?? null, roles: identity.roles ?? [], channels, format: form, transport, state },
       position: hub.positionOf(subscriber),
       openedAt: new Date(openedAtMs).toISOString(),
       remoteAddress: remoteAddress ?? null,

@@ -20,7 +20,7 @@ import { Deadlines } from "./deadlines.js";
 import type { Form } from "./form.js";
 import { Pump, type PumpCounters } from "./pump.js";
 import { type HubEvent, type ReadOptions, readEvents, Wake } from "./reader.js";
-import { type Identity, personalChannels, Subscriber } from "./subscriber.js";
+import { type Connection, type Identity, personalChannels, Subscriber } from "./subscriber.js";
 import type { Turn } from "./turn.js";
 
 export interface HubOptions {
@@ -40,7 +40,7 @@ export interface HubOptions {
   /** How much of one turn of the event loop deliveries may take. */
   readonly turn?: Partial<Turn>;
   /** Told when a connection opens or closes. */
-  readonly onConnection?: (subscriber: Subscriber, what: "open" | "close") => void;
+  readonly onConnection?: (connection: Connection, what: "open" | "close") => void;
   /** Told of each event that was published here, with its id. */
   readonly onPublish?: (event: CheckedEvent, id: string) => void;
   /** Told what went wrong inside, with nothing of it sent to a client. */

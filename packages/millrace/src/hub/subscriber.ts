@@ -1,5 +1,6 @@
-import { type Selection, selectionOf } from "../protocol/index.js";
+import { patternsOf, type Selection, selectionOf } from "../protocol/index.js";
 import type { Sink } from "../sink/sink.js";
+import type { Form } from "./form.js";
 import type { Group } from "./groups.js";
 
 /** Who a subscriber is: it also reads the channels `@user/<user>` and `@role/<role>`. */
@@ -19,20 +20,35 @@ export interface Identity {
  */
 export type SubscriberState = "reading" | "live" | "full" | "closed";
 
+/** A client's connection, as an application sees it. */
+export interface Connection {
+  /** Names the connection; not to be guessed. To publish to it is to publish to `@connection/<id>`. */
+  readonly id: string;
+  readonly identity: Identity;
+  /** The channels and prefixes that the client asked for. */
+  readonly channels: readonly string[];
+  readonly form: Form;
+  /** `http/1.1`, `http/2`, `fetch` or `poll`. */
+  readonly transport: string;
+  readonly state: SubscriberState;
+  readonly openedAtMs: number;
+  readonly remoteAddress: string | undefined;
+  /** Why the hub ended it; undefined while it is open, and when the client left. */
+  readonly closeReason: string | undefined;
+}
+
 type SubscriberParts = Pick<
   Subscriber,
   "id" | "sink" | "identity" | "group" | "openedAtMs" | "remoteAddress" | "cursor" | "lost" | "knownDrops"
 >;
 
 /** One object for each connection: what it costs to be idle. */
-export class Subscriber {
-  /** Names the connection; not to be guessed. */
+export class Subscriber implements Connection {
   readonly id: string;
   readonly sink: Sink;
   readonly identity: Identity;
   readonly group: Group<Subscriber>;
   readonly openedAtMs: number;
-  /** Where it came from, for people. */
   readonly remoteAddress: string | undefined;
   #selection: Selection | undefined;
   state: SubscriberState = "reading";
@@ -62,6 +78,18 @@ export class Subscriber {
     this.cursor = parts.cursor;
     this.lost = parts.lost;
     this.knownDrops = parts.knownDrops;
+  }
+
+  get channels(): readonly string[] {
+    return patternsOf(this.group.selection).filter((channel) => !channel.startsWith("@"));
+  }
+
+  get form(): Form {
+    return this.group.form;
+  }
+
+  get transport(): string {
+    return this.sink.kind;
   }
 
   /** What it reads: the group's selection and its own channels, which are no part of that. Kept while it reads only. */
