@@ -66,8 +66,8 @@ openStream({
     turnWheel();
     redraw();
   },
-  onNotice(name, text) {
-    events.addNotice(name, text);
+  onNotice(name, data) {
+    events.addNotice(name, data);
     redraw();
   },
 });

@@ -26,8 +26,9 @@ export function createEventList(list, empty) {
       keep({ system: channel === "system", notice: false, channel, event, id, time, data });
     },
 
-    addNotice(name, text) {
-      keep({ system: false, notice: true, channel: "", event: name, id: "", time: Date.now(), data: text });
+    addNotice(name, data) {
+      const text = meaningOf(name, data);
+      keep({ system: false, notice: true, channel: "hub", event: name, id: "", time: Date.now(), data: text });
     },
 
     showSystem(shown) {
@@ -63,18 +64,25 @@ function rowOf({ system, notice, channel, event, id, time, data }) {
   const text = cut(typeof data === "string" ? data : (JSON.stringify(data) ?? ""), DATA_LIMIT);
   row.append(
     at,
-    part("span", "channel", notice ? "hub" : channel),
+    part("span", "channel", channel),
     part("span", "event", event ?? "message"),
     part("span", "id", id ?? ""),
-    part("span", "data", notice ? `${meaningOf(event)} ${text}` : text),
+    part("span", "data", text),
   );
   return row;
 }
 
-function meaningOf(notice) {
-  if (notice === "millrace.gap") return "Some events before this point are no longer kept and were missed.";
-  if (notice === "millrace.close") return "The hub has ended this connection.";
-  return "";
+function meaningOf(name, { reason, may, channels = [], reconnect }) {
+  if (name === "millrace.close") {
+    return reconnect
+      ? `The hub ends this connection (${reason}); it is opened again.`
+      : `The hub has ended this connection (${reason}).`;
+  }
+  const where = channels.length > 0 ? ` on ${channels.join(", ")}` : "";
+  const lost = may ? "may have been missed" : "were missed";
+  return reason === "dropped"
+    ? `Events before this point${where} ${lost}: they are no longer kept.`
+    : `Events before this point${where} ${lost}: the hub does not know where this page had been.`;
 }
 
 function part(tag, name, text) {

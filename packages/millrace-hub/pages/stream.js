@@ -1,7 +1,7 @@
 // The connection: the browser's own EventSource, and what it leaves to the page.
 //
 //   connecting ──open──▶ live ──error──▶ reconnecting ──open──▶ live
-//       └───────error──────────────────────▲
+//       └───────error──────────────────────▲        any ──told not to come back──▶ ended
 //
 // The browser reconnects by itself, with Last-Event-ID, as long as the connection merely broke. After an answer other
 // than 200 (a proxy's 503, say) it gives up for good and is CLOSED: then a new one is made here.
@@ -19,10 +19,11 @@ const SILENT_AFTER_MS = 30_000;
 const NO_ANSWER =
   "No answer from the hub yet. Over plain HTTP a browser opens at most six connections to one origin: " +
   "if this page is open in six other tabs, they may have used them all up. Close one of them.";
+const ENDED = "The hub has ended this connection for good. Reload the page to connect again.";
 
 /**
- * `onState(state)` with `connecting`, `live` or `reconnecting`; `onHint(text)` with what the reader should know, or ""
- * when it no longer holds; `onEvent(envelope)`; `onNotice(name, text)` for the hub's reserved events.
+ * `onState(state)` with `connecting`, `live`, `reconnecting` or `ended`; `onHint(text)` with what the reader should
+ * know, or "" when it no longer holds; `onEvent(envelope)`; `onNotice(name, data)` for the hub's reserved events.
  */
 export function openStream({ onState, onHint, onEvent, onNotice }) {
   let source;
@@ -66,29 +67,48 @@ export function openStream({ onState, onHint, onEvent, onNotice }) {
     }
     clearTimeout(openTimer);
     clearTimeout(recreateTimer);
+    sayWhy();
     // Jitter: pages that were refused together would otherwise all come back together.
     recreateTimer = setTimeout(connect, RECREATE_AFTER_MS * (1 + Math.random()));
   }
 
+  /** An EventSource does not tell what it was answered. A poll without a cursor is answered at once, and likewise. */
+  async function sayWhy() {
+    try {
+      const answer = await fetch("/events?mode=poll");
+      if (!answer.ok) onHint(`The hub refuses the stream: ${(await answer.json()).detail}.`);
+    } catch {
+      // nobody answers, or not the hub: the state says that it is tried again
+    }
+  }
+
   function received(message) {
     lastHeardAt = Date.now();
+    lastEventId = message.lastEventId;
     const envelope = parse(message.data);
     if (!isEnvelope(envelope)) return;
-    lastEventId = message.lastEventId;
     figuresSeen ||= envelope.channel === "system";
     onEvent(envelope);
   }
 
   function noticed(message) {
     lastHeardAt = Date.now();
-    // The id of a close may mean "do not come back", and must not be sent by a page that does.
-    if (message.type !== "millrace.close") lastEventId = message.lastEventId;
-    const body = parse(message.data);
-    const data = isEnvelope(body) ? body.data : (body ?? message.data);
-    onNotice(message.type, typeof data === "string" ? data : JSON.stringify(data));
+    const data = parse(message.data) ?? {};
+    onNotice(message.type, data);
+    if (message.type === "millrace.close" && data.reconnect === false) end();
+    else lastEventId = message.lastEventId;
   }
 
-  setInterval(() => {
+  /** The browser would come back by itself, with an id that says that it should not. */
+  function end() {
+    source.close();
+    for (const timer of [openTimer, recreateTimer]) clearTimeout(timer);
+    clearInterval(watch);
+    onState("ended");
+    onHint(ENDED);
+  }
+
+  const watch = setInterval(() => {
     const dead = figuresSeen && source.readyState === EventSource.OPEN && Date.now() - lastHeardAt > SILENT_AFTER_MS;
     if (!dead) return;
     onState("reconnecting");

@@ -1,31 +1,22 @@
 import { readFileSync } from "node:fs";
 import { commands } from "./cli/commands.js";
+import { helpText } from "./cli/help.js";
 import { UsageError } from "./cli/option.js";
+import { endWithReader, say } from "./cli/output.js";
 
 /** Runs the command line and answers with the exit code. */
 export async function main(args: readonly string[]): Promise<number> {
   const [first = ""] = args;
-  if (first === "--version") {
-    const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
-      version: string;
-    };
-    process.stdout.write(`${version}\n`);
-    return 0;
-  }
-  if (first === "--help" || first === "-h" || first === "help") {
-    process.stdout.write(overview());
-    return 0;
-  }
+  if (first === "--version") return print(`${version()}\n`);
+  if (first === "--help" || first === "-h" || first === "help") return print(overview());
   // Options without a command are those of `serve`.
   const named = !first.startsWith("-") && first !== "";
   const command = named && Object.hasOwn(commands, first) ? commands[first] : named ? undefined : commands.serve;
   if (!command)
     return complain(`unknown command ${JSON.stringify(first)}: known are ${Object.keys(commands).join(", ")}`);
   const rest = named ? args.slice(1) : args;
-  if (rest.includes("--help") || rest.includes("-h")) {
-    process.stdout.write(command.help());
-    return 0;
-  }
+  const options = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
+  if (options.includes("--help") || options.includes("-h")) return print(helpText(command));
   try {
     return await command.run({ args: rest, env: process.env });
   } catch (error) {
@@ -34,9 +25,20 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+function print(text: string): number {
+  endWithReader();
+  process.stdout.write(text);
+  return 0;
+}
+
 function complain(message: string): number {
-  process.stderr.write(`millrace-hub: ${message.replaceAll("\n", " ")}\n`);
+  say(message);
   return 1;
+}
+
+function version(): string {
+  const manifest = readFileSync(new URL("../package.json", import.meta.url), "utf8");
+  return (JSON.parse(manifest) as { version: string }).version;
 }
 
 function overview(): string {
@@ -52,5 +54,11 @@ ${list.join("\n")}
 
   millrace-hub COMMAND --help   shows a command's options
   millrace-hub --version        shows the version
+
+To begin with:
+  millrace-hub demo                                a hub with a page to look at
+  millrace-hub serve --port 4000 --store disk:./events
+  millrace-hub subscribe news                      in a second terminal
+  millrace-hub publish news "It runs"              in a third one
 `;
 }

@@ -6,10 +6,12 @@ export interface Option<T> {
   readonly help: string;
   /** The default as a person would write it; undefined: none. */
   readonly default: string | undefined;
-  /** How it is turned off, where that is of use. */
+  /** The value that turns it off, where there is one. */
   readonly off?: string;
   /** May be given several times. */
   readonly many?: boolean;
+  /** Its value is never repeated in a message. */
+  readonly secret?: boolean;
   /** Throws an Error whose message says what would be right. */
   readonly parse: (text: string) => T;
 }
@@ -37,12 +39,11 @@ export class UsageError extends Error {}
 export const envName = (flag: string): string => `MILLRACE_${flag.toUpperCase().replaceAll("-", "_")}`;
 
 /** Checks the value of an option, wherever it comes from. */
-export function parseValue(option: AnyOption, text: string, where: string, secret = false): unknown {
+export function parseValue(option: AnyOption, text: string, where: string): unknown {
   try {
     return option.parse(text);
   } catch (error) {
-    throw new UsageError(
-      `${where} is ${secret ? "not valid" : JSON.stringify(text)}: it should be ${(error as Error).message}`,
-    );
+    const given = option.secret ? "not valid" : JSON.stringify(text);
+    throw new UsageError(`${where} is ${given}: it should be ${(error as Error).message}`);
   }
 }

@@ -5,63 +5,84 @@ import { envName, type Options, parseValue, UsageError, type Values } from "./op
 export interface Source {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Names of positional arguments that are allowed, at most so many. */
+  /** How many positional arguments are allowed. */
   readonly positionals: number;
 }
 
+/** The texts given for each option. */
+type Given = Readonly<Record<string, readonly string[] | undefined>>;
+
 /**
  * Reads the options of a command. A flag wins over an environment variable, that over the file of `--config`, that
- * over the default. Nothing unknown is passed over.
+ * over the default. A flag that is given again wins over itself. An empty variable counts as none.
  * @throws UsageError that names what is wrong and what is known
  */
 export function readOptions<O extends Options>(
   options: O,
   { args, env, positionals: most }: Source,
 ): { values: Values<O>; positionals: string[] } {
-  const { flags, positionals } = readFlags(options, args);
-  if (positionals.length > most) throw new UsageError(`unexpected argument ${JSON.stringify(positionals[most])}`);
-  const config = flags.config?.at(-1) ?? env[envName("config")];
+  const { flags, positionals } = readFlags(options, args, most);
+  const variables = readVariables(options, env);
+  const config = (flags.config ?? variables.config)?.at(-1);
   const file = config === undefined ? {} : readFile(options, config);
   const values: Record<string, unknown> = {};
   for (const [name, option] of Object.entries(options)) {
-    const variable = env[envName(name)];
-    const [where, texts] =
-      flags[name] !== undefined
-        ? [`--${name}`, flags[name]]
-        : variable !== undefined && variable !== ""
-          ? [envName(name), option.many ? variable.split(",") : [variable]]
-          : file[name] !== undefined
-            ? [`${name} in ${config}`, file[name]]
-            : ["", option.default === undefined ? [] : [option.default]];
-    const parsed = texts.map((text) => parseValue(option, text, where, name === "api-key"));
+    const [where, texts] = flags[name]
+      ? [`--${name}`, flags[name]]
+      : variables[name]
+        ? [envName(name), variables[name]]
+        : file[name]
+          ? [`${name} in ${config}`, file[name]]
+          : ["", option.default === undefined ? [] : [option.default]];
+    const parsed = texts.map((text) => parseValue(option, text, where));
     values[name] = option.many ? parsed : (parsed.at(-1) ?? (option.value === undefined ? false : undefined));
   }
   return { values: values as Values<O>, positionals };
 }
 
-function readFlags(
-  options: Options,
-  args: readonly string[],
-): { flags: Record<string, string[] | undefined>; positionals: string[] } {
+function readFlags(options: Options, args: readonly string[], most: number): { flags: Given; positionals: string[] } {
   const table = Object.fromEntries(
     Object.entries(options).map(([name, { value }]) => [
       name,
-      { type: value === undefined ? "boolean" : "string", multiple: true } as const,
+      { type: value === undefined ? "boolean" : "string" } as const,
     ]),
   );
-  let parsed: ReturnType<typeof parseArgs>;
-  try {
-    parsed = parseArgs({ args: [...args], options: table, allowPositionals: true, strict: true });
-  } catch (error) {
-    // Node's message goes on with advice that is not ours to give.
-    throw new UsageError(`${(error as Error).message.split(". ")[0]}: --help lists what is known`);
-  }
+  // Not strict: Node's own messages come in two lines, and know nothing of what our options take.
+  const parsed = parseArgs({ args: [...args], options: table, allowPositionals: true, strict: false, tokens: true });
   const flags: Record<string, string[] | undefined> = {};
-  for (const [name, given] of Object.entries(parsed.values)) flags[name] = (given as (string | boolean)[]).map(String);
+  for (const token of parsed.tokens) {
+    if (token.kind !== "option") continue;
+    const { name, rawName, value, inlineValue } = token;
+    const option = Object.hasOwn(options, name) ? options[name] : undefined;
+    if (!option) {
+      const behind = most > 0 ? " (an argument that begins with a dash goes behind --)" : "";
+      throw new UsageError(`unknown option ${rawName}: known are ${list(options, "--")}${behind}`);
+    }
+    if (option.value === undefined) {
+      if (value !== undefined) throw new UsageError(`${rawName} takes no value`);
+    } else if (value === undefined || (!inlineValue && /^-./.test(value))) {
+      const dash = value === undefined ? "" : ` (one that begins with a dash: ${rawName}=${value})`;
+      throw new UsageError(`${rawName} needs a value: ${rawName} ${option.value}${dash}`);
+    }
+    flags[name] = [...(flags[name] ?? []), value ?? "true"];
+  }
+  const unexpected = parsed.positionals[most];
+  if (unexpected !== undefined) throw new UsageError(`unexpected argument ${JSON.stringify(unexpected)}`);
   return { flags, positionals: parsed.positionals };
 }
 
-function readFile(options: Options, path: string): Record<string, string[] | undefined> {
+function readVariables(options: Options, env: Source["env"]): Given {
+  const variables: Record<string, string[]> = {};
+  for (const [name, { many }] of Object.entries(options)) {
+    const text = env[envName(name)];
+    const texts = many ? (text ?? "").split(",").map((part) => part.trim()) : [text ?? ""];
+    const given = texts.filter((part) => part !== "");
+    if (given.length > 0) variables[name] = given;
+  }
+  return variables;
+}
+
+function readFile(options: Options, path: string): Given {
   let content: unknown;
   try {
     content = JSON.parse(fs.readFileSync(path, "utf8"));
@@ -71,19 +92,22 @@ function readFile(options: Options, path: string): Record<string, string[] | und
   if (typeof content !== "object" || content === null || Array.isArray(content)) {
     throw new UsageError(`the configuration file ${path} must hold a JSON object such as {"port": 4000}`);
   }
-  const values: Record<string, string[] | undefined> = {};
+  const { config: _, ...keys } = options;
+  const values: Record<string, string[]> = {};
   for (const [name, value] of Object.entries(content)) {
-    const option = Object.hasOwn(options, name) && name !== "config" ? options[name] : undefined;
-    if (!option)
-      throw new UsageError(
-        `unknown key ${JSON.stringify(name)} in ${path}: the keys are the names of the flags, without the dashes in front`,
-      );
-    const list: unknown[] = Array.isArray(value) ? value : [value];
-    if (list.length !== 1 && !option.many) throw new UsageError(`${name} in ${path} takes one value`);
-    if (!list.every((item) => ["string", "number", "boolean"].includes(typeof item))) {
+    const option = Object.hasOwn(keys, name) ? keys[name] : undefined;
+    if (!option) throw new UsageError(`unknown key ${JSON.stringify(name)} in ${path}: known are ${list(keys, "")}`);
+    const items: unknown[] = Array.isArray(value) ? value : [value];
+    if (items.length !== 1 && !option.many) throw new UsageError(`${name} in ${path} takes one value`);
+    if (!items.every((item) => ["string", "number", "boolean"].includes(typeof item))) {
       throw new UsageError(`${name} in ${path} must be a string, a number or a boolean`);
     }
-    values[name] = list.map(String);
+    values[name] = items.map(String);
   }
   return values;
 }
+
+const list = (options: Options, prefix: string): string =>
+  Object.keys(options)
+    .map((name) => prefix + name)
+    .join(", ");

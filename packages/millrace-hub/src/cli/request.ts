@@ -1,4 +1,5 @@
 import { UsageError } from "./option.js";
+import { printable } from "./output.js";
 
 /** What the commands that talk to a hub share. */
 export interface Target {
@@ -18,20 +19,13 @@ export async function refusalOf(response: Response): Promise<string> {
   } catch {
     // not a problem document: another server answers there
   }
-  return `the answer was ${response.status} ${printable(response.statusText)}`;
+  return `${response.url} answered ${response.status} ${printable(response.statusText)}`;
 }
 
 /** What a request that got no answer failed of. */
-export function unreachable({ url }: Target, error: unknown): UsageError {
-  const cause = (error as { cause?: { code?: string; message?: string } }).cause;
-  return new UsageError(`${url} cannot be reached: ${cause?.code ?? cause?.message ?? (error as Error).message}`);
-}
-
-/** Text for a terminal: control characters are escaped, so that nobody's data moves the cursor or ends the line. */
-export function printable(text: string): string {
-  const named: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\t" };
-  return text.replace(
-    /[\p{Cc}\u2028\u2029]/gu,
-    (character) => named[character] ?? `\\u${character.codePointAt(0)?.toString(16).padStart(4, "0")}`,
-  );
+export function unreachable({ url }: Target, error: unknown): Error {
+  const { cause, message } = error as { cause?: { code?: string; message?: string }; message: string };
+  const reason = `${url} cannot be reached: ${cause?.code ?? cause?.message ?? message}`;
+  // Trying again makes no certificate right.
+  return /CERT|VERIFY|_SSL_/.test(cause?.code ?? "") ? new UsageError(reason) : new Error(reason);
 }

@@ -21,24 +21,37 @@ export function checkBind({ host, apiKeys, allowAnonymous }: AccessOptions): voi
 }
 
 /**
- * Who may do what: publishing and the list of connections need the key where there is one, reading needs it off
- * loopback unless strangers are allowed.
+ * Who may do what. The key may do everything; without it:
+ *
+ *     bind          --api-key   --allow-anonymous   publish   subscribe, metrics   connections
+ *     loopback      no          any                 yes       yes                  yes
+ *     loopback      yes         any                 no        yes                  no
+ *     off loopback  no          yes                 yes       yes                  no
+ *     off loopback  yes         yes                 no        yes                  no
+ *     off loopback  yes         no                  no        no                   no
+ *
+ * The list of connections holds addresses, and through it anyone could be disconnected: strangers never see it.
  */
 export function createAccess({ host, apiKeys, allowAnonymous }: AccessOptions): Authorize {
   const keys = apiKeys.map(digest);
-  const open = isLoopback(host) || allowAnonymous;
+  const loopback = isLoopback(host);
+  const reading = loopback || allowAnonymous;
+  const open = {
+    subscribe: reading,
+    metrics: reading,
+    publish: reading && keys.length === 0,
+    inspect: loopback && keys.length === 0,
+  };
   return (request, { action }): Identity | Refusal => {
-    const reading = action === "subscribe" || action === "metrics";
     const header = request.header("authorization");
-    if (header === undefined) {
-      if (reading ? open : open && keys.length === 0) return {};
+    if (header === undefined || keys.length === 0) {
+      if (open[action]) return {};
+      if (keys.length === 0) return { refuse: 403, reason: `${action} needs an API key, and this hub has none` };
       return { refuse: 401, reason: `${action} needs the API key: send Authorization: Bearer KEY` };
     }
-    const token = /^Bearer +(\S+)$/i.exec(header)?.[1];
-    if (keys.length === 0) return open ? {} : { refuse: 403, reason: "this hub has no API key" };
     // Digests have one length, so comparing them tells nothing about the key.
-    const given = token === undefined ? undefined : digest(token);
-    if (given && keys.some((key) => timingSafeEqual(key, given))) return {};
+    const given = digest(/^Bearer +(\S+)$/i.exec(header)?.[1] ?? "");
+    if (keys.some((key) => timingSafeEqual(key, given))) return {};
     return { refuse: 403, reason: "the API key is not right" };
   };
 }

@@ -1,26 +1,33 @@
 import { type Logger, pino, stdTimeFunctions } from "pino";
-import pretty from "pino-pretty";
+import { prettyFactory } from "pino-pretty";
 
 export type { Logger };
 
 /** Longest piece of an event's data in a log line, in characters. */
 const dataLength = 200;
 
-/** A log on standard error, with ISO times. Values of clients stand in quoted fields, never in the message. */
-export function createLogger(level: string, format: "text" | "json"): Logger {
-  const options = { level, base: null, timestamp: stdTimeFunctions.isoTime };
-  if (format === "json") return pino(options, pino.destination({ dest: 2, sync: true }));
-  return pino(
-    options,
-    pretty({
-      destination: 2,
-      sync: true,
-      colorize: process.stderr.isTTY ?? false,
-      translateTime: false,
-      singleLine: true,
-    }),
-  );
+/** What JSON leaves as it is, and some terminal takes for a command or the end of a line. */
+const unsafe = /[\u007f-\u009f\u2028\u2029\p{Bidi_Control}]/gu;
+
+/**
+ * A log with ISO times, one line each. Values of clients stand in quoted fields, never in the message.
+ * @param file descriptor that it is written to; default standard error
+ */
+export function createLogger(level: string, format: "text" | "json", file = 2): Logger {
+  const destination = pino.destination({ dest: file, sync: true });
+  const asText = prettyFactory({ colorize: process.stderr.isTTY ?? false, translateTime: false, singleLine: true });
+  const write = (line: string) => {
+    const text = format === "json" ? line : asText(line);
+    destination.write(text.replace(unsafe, escaped));
+  };
+  return pino({ level, base: null, timestamp: stdTimeFunctions.isoTime }, { write });
 }
 
-/** Data as a log shows it. */
-export const cut = (data: string): string => (data.length > dataLength ? `${data.slice(0, dataLength)}...` : data);
+/** Data as a log shows it; no character is halved. */
+export function cut(data: string): string {
+  if (data.length <= dataLength) return data;
+  const end = /[\ud800-\udbff]/.test(data.charAt(dataLength - 1)) ? dataLength - 1 : dataLength;
+  return `${data.slice(0, end)}...`;
+}
+
+const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;

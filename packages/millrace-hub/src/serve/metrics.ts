@@ -1,7 +1,7 @@
 import type { HubStats, Log } from "millrace";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 
-export interface Answer {
+interface Answer {
   readonly method: string;
   readonly route: string;
   readonly status: number;

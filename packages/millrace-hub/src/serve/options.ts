@@ -1,35 +1,25 @@
-import { parseCount, parseDuration, parsePort, parseSize } from "../cli/values.js";
-
-const text = (value: string): string => {
-  if (value === "") throw new Error("a text");
-  return value;
-};
-
-function oneOf<T extends string>(...values: readonly T[]): (value: string) => T {
-  return (value) => {
-    const known = values.find((name) => name === value);
-    if (known === undefined) throw new Error(values.join(" or "));
-    return known;
-  };
-}
-
-const flag = (value: string): boolean => oneOf("true", "false")(value) === "true";
-
-/** At least one, where zero would mean that nothing goes. */
-const positive =
-  (parse: (value: string) => number, right: string) =>
-  (value: string): number => {
-    const number = parse(value);
-    if (!(number > 0)) throw new Error(`${right}, more than 0`);
-    return number;
-  };
+import net from "node:net";
+import {
+  oneOf,
+  orOff,
+  parseCount,
+  parseDuration,
+  parseHost,
+  parseKey,
+  parsePort,
+  parseSize,
+  parseSwitch,
+  parseText,
+  parseTimer,
+  positive,
+} from "../cli/values.js";
 
 /** Everything that can be set about a hub: the one table behind flags, environment, file and help. */
 export const serveOptions = {
   host: {
     value: "ADDRESS",
     default: "127.0.0.1",
-    parse: text,
+    parse: parseHost,
     help: "Address to listen on. Off loopback, --api-key or --allow-anonymous is needed.",
   },
   port: { value: "PORT", default: "4000", parse: parsePort, help: "Port to listen on; 0 takes any that is free." },
@@ -49,88 +39,89 @@ export const serveOptions = {
     value: "KEY",
     default: undefined,
     many: true,
-    parse: text,
+    secret: true,
+    parse: parseKey,
     help: "Key that publishers send as Authorization: Bearer KEY. Once set, publishing needs it everywhere. Better given by environment or file: other users of a machine see flags.",
   },
   "allow-anonymous": {
     value: undefined,
     default: undefined,
-    parse: flag,
+    parse: parseSwitch,
     help: "Lets anyone subscribe off loopback; and publish, where no --api-key is set.",
   },
   "allowed-host": {
     value: "NAME",
     default: undefined,
     many: true,
-    parse: (name: string) => text(name).toLowerCase(),
+    parse: (name: string) => parseText(name).toLowerCase(),
     help: "A name that requests may have in Host, for a hub on loopback behind a proxy.",
   },
   "cors-origin": {
     value: "ORIGIN",
     default: undefined,
     many: true,
-    parse: text,
+    parse: parseOrigin,
     help: "An origin whose pages may use the hub, such as https://app.example.com; * for any, without credentials.",
   },
   "trusted-proxy": {
     value: "ADDRESS",
     default: undefined,
     many: true,
-    parse: text,
+    parse: parseAddress,
     help: "Address of a proxy whose X-Forwarded-For is believed.",
   },
   "tls-cert": {
     value: "FILE",
     default: undefined,
-    parse: text,
+    parse: parseText,
     help: "Certificate chain (PEM). With --tls-key the hub speaks HTTPS.",
   },
-  "tls-key": { value: "FILE", default: undefined, parse: text, help: "Private key (PEM)." },
+  "tls-key": { value: "FILE", default: undefined, parse: parseText, help: "Private key (PEM)." },
   "retention-events": {
     value: "N",
     default: "100000",
     off: "off",
-    parse: positive(parseCount, "a whole number"),
+    parse: orOff(positive(parseCount)),
     help: "Events kept per channel.",
   },
   "retention-age": {
     value: "TIME",
     default: "24h",
     off: "off",
-    parse: positive(parseDuration, "a time such as 24h"),
+    parse: orOff(positive(parseDuration)),
     help: "How long events are kept.",
   },
   "retention-channel-bytes": {
     value: "SIZE",
     default: "64MiB",
     off: "off",
-    parse: positive(parseSize, "a size such as 64MiB"),
+    parse: orOff(positive(parseSize)),
     help: "Bytes kept per channel.",
   },
   "retention-total-bytes": {
     value: "SIZE",
     default: "1GiB",
     off: "off",
-    parse: positive(parseSize, "a size such as 1GiB"),
+    parse: orOff(positive(parseSize)),
     help: "Bytes kept in all.",
   },
   "idempotency-age": {
     value: "TIME",
     default: "10m",
-    parse: positive(parseDuration, "a time such as 10m"),
+    parse: positive(parseDuration),
     help: "How long an Idempotency-Key is remembered.",
   },
   "body-limit": {
     value: "SIZE",
     default: "1MiB",
-    parse: positive(parseSize, "a size such as 1MiB"),
+    parse: positive(parseSize),
     help: "Largest body of a request, so also of an event.",
   },
   heartbeat: {
     value: "TIME",
     default: "15s",
     off: "off",
-    parse: positive(parseDuration, "a time such as 15s"),
+    parse: orOff(positive(parseTimer)),
     help: "How often an idle stream is written to, so that proxies keep it open and dead peers are found.",
   },
   "heartbeat-form": {
@@ -149,61 +140,61 @@ export const serveOptions = {
     value: "N",
     default: "off",
     off: "off",
-    parse: parseCount,
+    parse: orOff(positive(parseCount)),
     help: "Streams in all; further ones are answered 503.",
   },
   "max-connections-per-ip": {
     value: "N",
     default: "off",
     off: "off",
-    parse: parseCount,
+    parse: orOff(positive(parseCount)),
     help: "Streams of one address.",
   },
   "max-connections-per-user": {
     value: "N",
     default: "off",
     off: "off",
-    parse: parseCount,
+    parse: orOff(positive(parseCount)),
     help: "Streams of one user.",
   },
   "max-channels": {
     value: "N",
     default: "1000",
-    parse: positive(parseCount, "a whole number"),
+    parse: positive(parseCount),
     help: "Channels that the address of one subscriber may name.",
   },
   "publish-rate": {
     value: "N",
     default: "off",
     off: "off",
-    parse: positive(parseCount, "a whole number"),
+    parse: orOff(positive(parseCount)),
     help: "Events a second that one publisher may send; more are answered 429.",
   },
   "stream-rate": {
     value: "N",
     default: "off",
     off: "off",
-    parse: positive(parseCount, "a whole number"),
+    parse: orOff(positive(parseCount)),
     help: "Events a second that one stream is sent at most; it reads the rest later.",
   },
   "max-age": {
     value: "TIME",
     default: "off",
     off: "off",
-    parse: positive(parseDuration, "a time such as 1h"),
+    parse: orOff(positive(parseDuration)),
     help: "A stream is ended after this time, give or take a tenth, and its client comes back.",
   },
   "stall-timeout": {
     value: "TIME",
     default: "off",
     off: "off",
-    parse: positive(parseDuration, "a time such as 2m"),
+    parse: orOff(positive(parseDuration)),
     help: "A stream whose client takes nothing for so long is cut.",
   },
   drain: {
     value: "TIME",
     default: "3s",
-    parse: parseDuration,
+    parse: parseTimer,
     help: "How long clients are given to leave when the hub is stopped.",
   },
   "log-level": {
@@ -219,11 +210,26 @@ export const serveOptions = {
     parse: oneOf("text", "json"),
     help: "How log lines are written, on standard error.",
   },
-  config: { value: "FILE", default: undefined, parse: text, help: "A JSON file with options." },
+  config: { value: "FILE", default: undefined, parse: parseText, help: "A JSON file with options." },
 } as const;
 
 /** Where events are kept. */
-export type Store = { readonly kind: "memory" } | { readonly kind: "disk"; readonly path: string };
+type Store = { readonly kind: "memory" } | { readonly kind: "disk"; readonly path: string };
+
+/** An origin is compared as browsers write it: lower case, no slash at its end. */
+function parseOrigin(value: string): string {
+  if (value === "*") return value;
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  if (!url || url.origin === "null" || url.href !== `${url.origin}/`) {
+    throw new Error("an origin such as https://app.example.com, or *");
+  }
+  return url.origin;
+}
+
+function parseAddress(value: string): string {
+  if (net.isIP(value) === 0) throw new Error("an IP address");
+  return value;
+}
 
 function parseStore(value: string): Store {
   if (value === "memory") return { kind: "memory" };

@@ -6,16 +6,24 @@ const sampleMs = 1000;
 
 /** `serve`, and `demo`: runs until it is told to stop, and answers with the exit code. */
 export async function runHub(values: ServeValues, { demo }: { readonly demo: boolean }): Promise<number> {
+  const stopped = nextSignal(); // from now on: one that came before its listener would end the hub with nothing closed
   const running = await startHub(values, { pages: demo });
   const stopDemo = demo ? publishFigures(running) : () => {};
+  process.stdout.on("error", () => {}); // whoever waited for the line may have gone: the hub goes on
   process.stdout.write(`Millrace listens on ${running.url}\n`);
-  const signal = await nextSignal();
-  running.log.info(`${signal}: no new connections, ${running.hub.stats().connections} clients are told to come back`);
+  if (demo) running.log.info(`open ${running.url} in a browser: the page shows this machine, and how to publish`);
+  const signal = await stopped;
+  running.log.info(`${signal}: stopping${toldTo(running.hub.stats().connections)}`);
   nextSignal().then(() => process.exit(1)); // a second one does not wait
   stopDemo();
   await running.stop();
   running.log.info("stopped");
   return 0;
+}
+
+function toldTo(clients: number): string {
+  if (clients === 0) return "";
+  return clients === 1 ? ", 1 client is told to come back" : `, ${clients} clients are told to come back`;
 }
 
 function nextSignal(): Promise<string> {
@@ -35,8 +43,7 @@ function publishFigures({ hub, metrics, log }: Running): () => void {
       .publish({ channel: "system", data: sampler.sample() })
       .catch((error: Error) => log.warn(`the figures were not published: ${error.message}`));
   };
-  publish();
-  const timer = setInterval(publish, sampleMs);
+  const timer = setInterval(publish, sampleMs); // not at once: rates over no time are zeros, and would be plotted
   return () => {
     clearInterval(timer);
     sampler.close();

@@ -1,5 +1,13 @@
 import fs from "node:fs";
-import { createHub, createMemoryLog, type Log, type Millrace, type Retention } from "millrace";
+import {
+  createHub,
+  createMemoryLog,
+  type Log,
+  type Millrace,
+  MillraceError,
+  type MillraceOptions,
+  type Retention,
+} from "millrace";
 import { type Listener, listen } from "millrace/http";
 import { openDiskLog } from "millrace/log/disk";
 import { UsageError, type Values } from "../cli/option.js";
@@ -31,7 +39,6 @@ export async function startHub(values: ServeValues, { pages }: { readonly pages:
   checkBind(access);
   const tls = readTls(values);
   const logger = createLogger(values["log-level"], values["log-format"]);
-  checkDescriptors(values, logger);
   const store = await openStore(values, logger);
   const metrics: Metrics = createMetrics({ stats: () => hub.stats(), log: () => store.stats() });
   const debug = logger.isLevelEnabled("debug");
@@ -80,6 +87,7 @@ export async function startHub(values: ServeValues, { pages }: { readonly pages:
     await store.close();
     throw new UsageError(bindFailure(error, values));
   });
+  checkDescriptors(values, logger); // now: one that cannot start says why, and nothing else
   return { hub, metrics, log: logger, url: listener.url, stop: () => stop(hub, listener, values.drain) };
 }
 
@@ -102,7 +110,13 @@ async function openStore(values: ServeValues, logger: Logger): Promise<Log> {
     const { durability } = values;
     return await openDiskLog(values.store.path, { retention, durability, onNotice: (message) => logger.warn(message) });
   } catch (error) {
-    throw new UsageError(`the store cannot be opened: ${(error as Error).message}`, { cause: error });
+    const locked = error instanceof MillraceError && error.code === "store_locked";
+    throw new UsageError(
+      locked
+        ? `the store ${values.store.path} is in use by another hub: stop that one, or choose another with --store`
+        : `the store cannot be opened: ${(error as Error).message}`,
+      { cause: error },
+    );
   }
 }
 
@@ -142,27 +156,17 @@ function bindFailure({ code, message }: NodeJS.ErrnoException, { host, port }: S
 }
 
 /** Log lines for every connection and event. */
-function tellEverything(logger: Logger, clients: () => number) {
+function tellEverything(
+  logger: Logger,
+  clients: () => number,
+): Required<Pick<MillraceOptions, "onConnection" | "onPublish">> {
   return {
-    onConnection: (
-      {
-        id,
-        identity,
-        remoteAddress,
-        closeReason,
-      }: {
-        id: string;
-        identity: { user?: string };
-        remoteAddress: string | undefined;
-        closeReason: string | undefined;
-      },
-      what: "open" | "close",
-    ) =>
+    onConnection: ({ id, identity, remoteAddress, closeReason }, what) =>
       logger.debug(
         { id, user: identity.user, remoteAddress, reason: closeReason, clients: clients() },
         `connection ${what}`,
       ),
-    onPublish: ({ channel, event, data }: { channel: string; event: string | undefined; data: string }, id: string) =>
+    onPublish: ({ channel, event, data }, id) =>
       logger.debug({ channel, event, id, data: cut(data), clients: clients() }, "publish"),
   };
 }

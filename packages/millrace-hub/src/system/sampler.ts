@@ -20,7 +20,7 @@ export interface HubCounters {
 }
 
 /** The machine and the hub at one moment: plain JSON, as published on the channel `system`. */
-export interface SystemSample {
+interface SystemSample {
   /** ISO 8601, UTC. */
   time: string;
   cpu: CpuUse;

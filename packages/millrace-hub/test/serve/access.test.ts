@@ -1,0 +1,103 @@
+import { timingSafeEqual } from "node:crypto";
+import type { AccessRequest, Action } from "millrace";
+import { describe, expect, it, vi } from "vitest";
+import { UsageError } from "../../src/cli/option.js";
+import { type AccessOptions, checkBind, createAccess, isLoopback } from "../../src/serve/access.js";
+
+vi.mock("node:crypto", async (original) => {
+  const crypto = await original<typeof import("node:crypto")>();
+  return { ...crypto, timingSafeEqual: vi.fn(crypto.timingSafeEqual) };
+});
+
+const loopback = ["127.0.0.1", "127.8.9.10", "::1", "localhost"];
+const outside = [
+  "0.0.0.0",
+  "::",
+  "10.0.0.1",
+  "192.168.1.2",
+  "hub.example.com",
+  "localhost.example.com",
+  "1127.0.0.1",
+  "127.0.0.1.nip.io",
+];
+
+describe("which addresses are loopback", () => {
+  it.each(loopback)("%s", (host) => expect(isLoopback(host)).toBe(true));
+  it.each(outside)("not %s", (host) => expect(isLoopback(host)).toBe(false));
+});
+
+describe("where a hub may listen", () => {
+  const closed = { apiKeys: [], allowAnonymous: false };
+
+  it.each(loopback)("%s, without any decision", (host) => {
+    expect(() => checkBind({ host, ...closed })).not.toThrow();
+  });
+
+  it.each(outside)("%s only with a key or --allow-anonymous", (host) => {
+    expect(() => checkBind({ host, ...closed })).toThrow(UsageError);
+    expect(() => checkBind({ host, ...closed })).toThrow(/^.* can be reached .*--api-key KEY.*--allow-anonymous/);
+    expect(() => checkBind({ host, ...closed, apiKeys: ["k"] })).not.toThrow();
+    expect(() => checkBind({ host, ...closed, allowAnonymous: true })).not.toThrow();
+  });
+});
+
+const actions: readonly Action[] = ["publish", "subscribe", "metrics", "inspect"];
+
+function ask(options: AccessOptions, action: Action, authorization?: string): "yes" | number {
+  const request: AccessRequest = {
+    method: "GET",
+    path: "/",
+    query: "",
+    remoteAddress: "127.0.0.1",
+    header: (name) => (name.toLowerCase() === "authorization" ? authorization : undefined),
+    raw: undefined,
+  };
+  const answer = createAccess(options)(request, { action, channels: [] });
+  if (answer instanceof Promise) throw new Error("it should answer at once");
+  return "refuse" in answer ? answer.refuse : "yes";
+}
+
+const key = "correct-horse";
+type Expected = "yes" | 401 | 403;
+/** Answers for publish, subscribe, metrics and inspect. */
+type Row = [bind: string, keys: string[], anonymous: boolean, none: Expected[], wrong: Expected[], right: Expected[]];
+
+describe("who may do what", () => {
+  const all = (expected: Expected): Expected[] => [expected, expected, expected, expected];
+  const yes = all("yes");
+  describe.each<Row>([
+    ["127.0.0.1", [], false, yes, yes, yes],
+    ["127.0.0.1", [], true, yes, yes, yes],
+    ["127.0.0.1", [key], false, [401, "yes", "yes", 401], all(403), yes],
+    ["0.0.0.0", [], true, ["yes", "yes", "yes", 403], ["yes", "yes", "yes", 403], ["yes", "yes", "yes", 403]],
+    ["0.0.0.0", [key], false, all(401), all(403), yes],
+    ["0.0.0.0", [key], true, [401, "yes", "yes", 401], all(403), yes],
+    ["0.0.0.0", ["older", key], false, all(401), all(403), yes],
+  ])("on %s, keys %j, --allow-anonymous %s", (host, apiKeys, allowAnonymous, none, wrong, right) => {
+    const options = { host, apiKeys, allowAnonymous };
+    const answers = (authorization?: string) => actions.map((action) => ask(options, action, authorization));
+
+    it("without a key", () => expect(answers()).toEqual(none));
+    it.each(["Bearer wrong", "Bearer", "Bearer ", `Basic ${key}`, key, `Bearer ${key} more`, `Bearer ${key}x`, ""])(
+      "with %j",
+      (authorization) => expect(answers(authorization)).toEqual(wrong),
+    );
+    it("with the key", () => {
+      expect(answers(`Bearer ${key}`)).toEqual(right);
+      expect(answers(`bearer   ${key}`)).toEqual(right);
+    });
+  });
+
+  it("never says the key", () => {
+    const access = createAccess({ host: "0.0.0.0", apiKeys: [key], allowAnonymous: false });
+    const request = { header: () => "Bearer nearly-horse" } as unknown as AccessRequest;
+    expect(JSON.stringify(access(request, { action: "publish", channels: [] }))).not.toMatch(/horse/);
+  });
+
+  it("compares in constant time, digests of one length", () => {
+    const compare = vi.mocked(timingSafeEqual);
+    compare.mockClear();
+    expect(ask({ host: "0.0.0.0", apiKeys: [key], allowAnonymous: false }, "publish", "Bearer x")).toBe(403);
+    expect(compare.mock.calls.map(([a, b]) => [a.byteLength, b.byteLength])).toEqual([[32, 32]]);
+  });
+});
