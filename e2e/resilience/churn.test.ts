@@ -4,9 +4,9 @@ import net from "node:net";
 import { expect, test } from "vitest";
 import { type HubProcess, startHub } from "../support/hub.js";
 import { ask, openStream, Peer, requestBytes } from "../support/raw.js";
+import { pause, until } from "../support/until.js";
 import { anonymousMemory, descriptors } from "./support/proc.js";
 import { long, type Random, scaled, seededRandom } from "./support/scale.js";
-import { pause, until } from "./support/until.js";
 
 const atOnce = 50;
 const path = "/events?channel=churn";

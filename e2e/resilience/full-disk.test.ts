@@ -10,7 +10,7 @@ import { type HubProcess, startHub } from "../support/hub.js";
 import { idsOf, Publisher } from "../support/publisher.js";
 import { ask } from "../support/raw.js";
 import { Subscriber } from "../support/subscriber.js";
-import { until } from "./support/until.js";
+import { until } from "../support/until.js";
 
 const run = promisify(execFile);
 const refusals = 1000;

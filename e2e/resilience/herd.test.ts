@@ -7,9 +7,9 @@ import { type HubProcess, startHub } from "../support/hub.js";
 import { Publisher } from "../support/publisher.js";
 import { Peer } from "../support/raw.js";
 import { type Received, Subscriber } from "../support/subscriber.js";
+import { pause, until } from "../support/until.js";
 import { descriptorLimit } from "./support/proc.js";
 import { long, scaled } from "./support/scale.js";
-import { pause, until } from "./support/until.js";
 
 const clients = scaled({ short: 500, long: 8000 });
 /** The clients share the processor with the hub, and the one that asks shares it with them. */

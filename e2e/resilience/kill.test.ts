@@ -11,8 +11,8 @@ import { expect, test } from "vitest";
 import { type HubProcess, startHub } from "../support/hub.js";
 import { type Published, Publisher } from "../support/publisher.js";
 import { Subscriber } from "../support/subscriber.js";
+import { pause, until } from "../support/until.js";
 import { between, long, type Random, scaled, seededRandom } from "./support/scale.js";
-import { pause, until } from "./support/until.js";
 
 const bin = fileURLToPath(new URL("../../packages/millrace-hub/bin/millrace-hub.js", import.meta.url));
 const channels = ["kill/a", "kill/b", "kill/b/c"];

@@ -8,9 +8,9 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { startHub } from "../support/hub.js";
 import { Peer, RawStream } from "../support/raw.js";
+import { until } from "../support/until.js";
 import { cpuMs, descriptorLimit } from "./support/proc.js";
 import { long, median, scaled } from "./support/scale.js";
-import { until } from "./support/until.js";
 
 const timeout = long ? 300_000 : 60_000;
 const identitiesServer = fileURLToPath(new URL("support/identities-server.mjs", import.meta.url));

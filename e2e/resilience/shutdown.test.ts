@@ -10,8 +10,8 @@ import { type HubProcess, startHub } from "../support/hub.js";
 import { Publisher } from "../support/publisher.js";
 import { ask, type Block, openStream, type RawStream } from "../support/raw.js";
 import { Subscriber } from "../support/subscriber.js";
+import { pause, until } from "../support/until.js";
 import { scaled } from "./support/scale.js";
-import { pause, until } from "./support/until.js";
 
 const drainMs = 3000;
 const retryMs = 400;

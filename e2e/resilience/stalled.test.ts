@@ -8,9 +8,9 @@ import { afterEach, describe, expect, test } from "vitest";
 import { type HubProcess, startHub } from "../support/hub.js";
 import { Publisher } from "../support/publisher.js";
 import { ask, type Block, BlockReader, openStream, type RawStream } from "../support/raw.js";
+import { until } from "../support/until.js";
 import { anonymousMemory, watchMemory } from "./support/proc.js";
 import { long, median, scaled } from "./support/scale.js";
-import { until } from "./support/until.js";
 
 const mebibyte = 1024 * 1024;
 const eventBytes = 16 * 1024;
