@@ -76,8 +76,9 @@ export class Channels {
       this.#drop(channel, timeMs);
     }
     // A hundred marks bound how far an exact limit can be missed: one in a hundred, and never beyond the limit itself.
-    this.#last = { sequence, timeMs };
+    // This entry comes behind the mark: after a pause it would lend its youth to all that came before the pause.
     if (timeMs - this.#ages.last > Math.min(1000, ageMs / 100)) this.#markAge();
+    this.#last = { sequence, timeMs };
     if (this.#addedBytes - this.#sizes.last > totalBytes / 100) this.#sizes.push(this.#addedBytes, sequence);
     while (this.bytes > totalBytes && this.entries > 1) {
       const through = this.#sizes.takeUpTo(Infinity);

@@ -50,8 +50,17 @@ export class Scratch {
   }
 }
 
-/** Writes the record of an event. */
-export function writeRecord(to: Scratch, event: CheckedEvent, epoch: string, sequence: number, timeMs: number): void {
+/** An entry whose bytes do not lie where they will. */
+export type WrittenEntry = { -readonly [Name in keyof Entry]: Entry[Name] };
+
+/** Writes the record of an event; answers the entry as it will be read, but for `bytes`. */
+export function writeRecord(
+  to: Scratch,
+  event: CheckedEvent,
+  epoch: string,
+  sequence: number,
+  timeMs: number,
+): WrittenEntry {
   const wire = encodeBlock({
     id: formatPosition(epoch, sequence),
     event: event.event,
@@ -59,20 +68,24 @@ export function writeRecord(to: Scratch, event: CheckedEvent, epoch: string, seq
     retry: event.retry,
     data: event.data,
   });
-  const { channel, key = "" } = event;
-  to.reserve(headBytes + (channel.length + key.length + wire.length) * 3); // at most three bytes a UTF-16 unit
+  const { channel, key = "", json } = event;
+  const text = channel + key + wire;
+  to.reserve(headBytes + text.length * 3); // at most three bytes a UTF-16 unit
   const start = to.used;
   to.used += headBytes;
-  const channelBytes = to.text(channel);
-  const keyBytes = key === "" ? 0 : to.text(key);
-  to.text(wire);
+  // One call, because calls are what costs: their parts are measured only when some character takes more than a byte.
+  const ascii = to.text(text) === text.length;
+  const channelBytes = ascii ? channel.length : Buffer.byteLength(channel);
+  const keyBytes = ascii ? key.length : Buffer.byteLength(key);
+  const wireStart = start + headBytes + channelBytes + keyBytes;
   const head = to.buffer;
   head.writeUInt32LE(to.used - start, start);
   head.writeDoubleLE(sequence, start + 4);
   head.writeDoubleLE(timeMs, start + 12);
-  head[start + 20] = (event.json ? jsonFlag : 0) | (key === "" ? 0 : keyFlag);
+  head[start + 20] = (json ? jsonFlag : 0) | (key === "" ? 0 : keyFlag);
   head.writeUInt16LE(channelBytes, start + 21);
   head.writeUInt16LE(keyBytes, start + 23);
+  return { sequence, timeMs, channel, key: event.key, json, bytes: head, start: wireStart, end: to.used };
 }
 
 /** Size of the record at `start`. */

@@ -31,12 +31,14 @@ export class Epochs {
 
   /** This list with a new epoch whose first entry will be `first`. */
   begin(first: number, afterLoss: boolean): Epochs {
+    const last = this.#list.at(-1);
+    // A run that wrote nothing gave nobody a position. A hub that restarts every second must not make itself forget.
+    const idle = this.#list.length > 1 && last?.first === first && !afterLoss;
+    const before = idle ? this.#list.slice(0, -1) : this.#list;
     // What an earlier epoch covered behind here is lost, and the sequences are given out again, under the new name.
-    const earlier = this.#list.slice(1 - maxEpochs).map((epoch) => ({ ...epoch, first: Math.min(epoch.first, first) }));
-    const next = new Epochs(earlier);
+    const earlier = before.slice(1 - maxEpochs).map((epoch) => ({ ...epoch, first: Math.min(epoch.first, first) }));
     const name = (randomBytes(6).readUIntBE(0, 6) % 36 ** 8).toString(36).padStart(8, "0");
-    next.#list.push({ name, first, afterLoss });
-    return next;
+    return new Epochs([...earlier, { name, first, afterLoss: afterLoss || (idle && last.afterLoss) }]);
   }
 
   position(sequence: number): string {

@@ -60,6 +60,11 @@ export class Keys {
     this.#known.set(key, { digest, timeMs, answer: { first, count } });
   }
 
+  /** Takes over what an earlier run remembered, unless it is too old. */
+  restore(record: KeyRecord, nowMs: number): void {
+    if (record.timeMs >= nowMs - this.#ageMs) this.add(record);
+  }
+
   sweep(nowMs: number): void {
     for (const [key, { timeMs }] of this.#known) {
       if (timeMs >= nowMs - this.#ageMs && this.#known.size <= maxKeys) break;

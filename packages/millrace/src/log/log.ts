@@ -14,7 +14,8 @@ export interface Log {
   readonly tail: number;
   /**
    * Appends all events or none, and answers once they are as durable as the log promises.
-   * @throws MillraceError `store_full`, `store_failed`, `closed`, `idempotency_conflict`
+   * @throws MillraceError `store_full`, `store_failed`, `closed`, `idempotency_conflict`; `invalid_event` for more than
+   * 2 Mi characters in one event or 64 Mi in all
    */
   append(events: readonly CheckedEvent[], options?: AppendOptions): Promise<Appended>;
   /** Reads what is retained of a selection, in order, from behind a sequence on. Bounded: read again from `next`. */
@@ -30,7 +31,7 @@ export interface Log {
   /** Calls the listener with each batch of entries once they are durable, in order, in the turn that made them so. */
   onCommit(listener: (entries: readonly Entry[]) => void): void;
   stats(): LogStats;
-  /** Finishes what was appended, then frees everything. Later calls of `append` throw `closed`. */
+  /** Finishes what was appended, then frees everything. Later calls of `append` and `read` throw `closed`. */
   close(): Promise<void>;
 }
 

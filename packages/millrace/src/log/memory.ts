@@ -25,7 +25,9 @@ export function createMemoryLog({ retention }: MemoryLogOptions = {}): Log {
       get storedBytes() {
         return channels.bytes;
       },
+      writable: true,
       prepare: () => {},
+      probe: () => {},
       write: ({ entries }) => {
         for (const entry of rehome(entries)) kept.set(entry.sequence, entry);
         return 0;

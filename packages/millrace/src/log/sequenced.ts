@@ -1,6 +1,6 @@
 import { type CheckedEvent, MillraceError, type Selection } from "../protocol/index.js";
 import type { Channels } from "./channels.js";
-import { type Entry, readRecord, recordBytes, Scratch, writeRecord } from "./entry.js";
+import { type Entry, Scratch, type WrittenEntry, writeRecord } from "./entry.js";
 import type { Epochs } from "./epochs.js";
 import type { KeyRecord, Keys } from "./keys.js";
 import type { Appended, AppendOptions, Located, Log, LogStats, MaybePromise, ReadRequest, Slice } from "./log.js";
@@ -23,17 +23,23 @@ export interface Storage {
   /** The epochs so far; the last is the one that the next entries belong to. */
   readonly epochs: Epochs;
   readonly storedBytes: number;
+  /** False when it could not be written as it was opened. */
+  readonly writable: boolean;
   /** Throws when nothing can be written at present. */
   prepare(): void;
+  /** Finds out whether it can be written again, with a write that changes nothing. Throws while it cannot. */
+  probe(): void;
   /** Makes a batch as durable as promised and answers the place of its first record. Throws and leaves nothing behind. */
   write(batch: Batch): MaybePromise<number>;
   read(refs: readonly Ref[]): MaybePromise<Entry[]>;
   sweep(nowMs: number): void;
-  close(tail: number): MaybePromise<void>;
+  close(): MaybePromise<void>;
 }
 
 interface Job {
   readonly events: readonly CheckedEvent[];
+  /** About what they take, in characters. */
+  readonly size: number;
   readonly idempotency: AppendOptions["idempotency"];
   readonly resolve: (appended: Appended) => void;
   readonly reject: (error: unknown) => void;
@@ -50,7 +56,9 @@ export interface SequencedLogParts {
 
 /** A character costs at most seven bytes on the wire, when it is a line end: so a record stays below its bound. */
 const maxDataLength = maxRecordBytes / 8;
-const maxBatchBytes = 4 * 1024 * 1024;
+/** So a file stays below the bound of a place in it (see ring.ts), even when each character costs seven bytes. */
+const maxAppendLength = 64 * 1024 * 1024;
+const maxBatchLength = 4 * 1024 * 1024;
 const sweepIntervalMs = 1000;
 
 /**
@@ -69,8 +77,9 @@ export class SequencedLog implements Log {
   #pending: Job[] = [];
   #writing = false;
   #scheduled = false;
-  #writable = true;
+  #writable: boolean;
   #closed: Promise<void> | undefined;
+  #readable = true;
   #idle: (() => void) | undefined;
   #listener: (entries: readonly Entry[]) => void = () => {};
   tail: number;
@@ -81,6 +90,7 @@ export class SequencedLog implements Log {
     this.#keys = keys;
     this.#cache = new TailCache(cacheBytes);
     this.tail = tail;
+    this.#writable = storage.writable;
     this.#sweeper = setInterval(() => this.#sweep(), Math.min(sweepIntervalMs, channels.retention.ageMs / 4));
     this.#sweeper.unref();
   }
@@ -90,12 +100,10 @@ export class SequencedLog implements Log {
   }
 
   append(events: readonly CheckedEvent[], { idempotency }: AppendOptions = {}): Promise<Appended> {
+    let size: number;
     try {
       if (this.#closed) throw new MillraceError("closed", "the log is closed");
-      for (const { data } of events) {
-        if (data.length > maxDataLength)
-          throw new MillraceError("invalid_event", "an event's data is at most 2 Mi characters");
-      }
+      size = sizeOf(events);
       const known = idempotency && this.#keys.find(idempotency.key, idempotency.digest, Date.now());
       if (known) return Promise.resolve(known);
       if (events.length === 0) return Promise.resolve({ first: this.tail + 1, count: 0 });
@@ -103,7 +111,7 @@ export class SequencedLog implements Log {
       return Promise.reject(error);
     }
     const appended = new Promise<Appended>((resolve, reject) => {
-      this.#pending.push({ events, idempotency, resolve, reject });
+      this.#pending.push({ events, size, idempotency, resolve, reject });
     });
     if (idempotency) this.#keys.begin(idempotency.key, idempotency.digest, Date.now(), appended);
     this.#schedule();
@@ -111,6 +119,7 @@ export class SequencedLog implements Log {
   }
 
   read({ selection, after, limitBytes, knownDrops = -1 }: ReadRequest): MaybePromise<Slice> {
+    if (!this.#readable) throw new MillraceError("closed", "the log is closed");
     const gap = this.#channels.gap(selection, after, knownDrops);
     const tail = this.tail;
     if (after >= tail) return { entries: [], next: tail, gap };
@@ -157,8 +166,10 @@ export class SequencedLog implements Log {
 
   async #close(): Promise<void> {
     clearInterval(this.#sweeper);
-    if (this.#scheduled || this.#writing) await new Promise<void>((resolve) => (this.#idle = resolve));
-    await this.#storage.close(this.tail);
+    if (this.#scheduled || this.#writing || this.#pending.length > 0)
+      await new Promise<void>((resolve) => (this.#idle = resolve));
+    this.#readable = false;
+    await this.#storage.close();
   }
 
   #schedule(): void {
@@ -170,65 +181,82 @@ export class SequencedLog implements Log {
     });
   }
 
+  /** Writes one batch; what is pending beyond it waits for the next turn. */
   #commit(): void {
-    while (this.#pending.length > 0) {
-      const jobs = this.#takeJobs();
-      let batch: Batch;
-      let written: MaybePromise<number>;
-      try {
-        this.#storage.prepare();
-        batch = this.#encode(jobs);
-        written = this.#storage.write(batch);
-      } catch (error) {
-        this.#refuse(jobs, error);
-        continue;
-      }
-      if (typeof written === "number") {
+    let jobs = this.#takeJobs();
+    try {
+      if (jobs.length > 0) this.#storage.prepare();
+      const batch = this.#encode(jobs);
+      jobs = batch.jobs;
+      if (jobs.length > 0) {
+        const written = this.#storage.write(batch);
+        if (typeof written !== "number") {
+          this.#writing = true;
+          void this.#finish(jobs, batch, written);
+          return;
+        }
         this.#accept(jobs, batch, written);
-        continue;
       }
-      this.#writing = true;
-      written
-        .then(
-          (place) => this.#accept(jobs, batch, place),
-          (error) => this.#refuse(jobs, error),
-        )
-        .finally(() => {
-          this.#writing = false;
-          this.#commit();
-        });
-      return;
+    } catch (error) {
+      this.#refuse(jobs, error);
     }
-    this.#idle?.();
+    this.#next();
+  }
+
+  async #finish(jobs: readonly Job[], batch: Batch, written: Promise<number>): Promise<void> {
+    try {
+      this.#accept(jobs, batch, await written);
+    } catch (error) {
+      this.#refuse(jobs, error);
+    }
+    this.#writing = false;
+    this.#next();
+  }
+
+  #next(): void {
+    if (this.#pending.length > 0) this.#schedule();
+    else this.#idle?.();
   }
 
   /** Some of what is pending: a batch has a bound, so that one turn has. */
   #takeJobs(): Job[] {
-    let bytes = 0;
+    let length = 0;
     let count = 0;
-    for (const { events } of this.#pending) {
-      for (const { data } of events) bytes += data.length;
-      if (bytes > maxBatchBytes && count > 0) break;
+    for (const { size } of this.#pending) {
+      length += size;
+      if (length > maxBatchLength && count > 0) break;
       count++;
     }
     return this.#pending.splice(0, count);
   }
 
-  #encode(jobs: readonly Job[]): Batch {
+  /** The batch of some jobs; one with an event that cannot be encoded is refused here, and left out. */
+  #encode(jobs: readonly Job[]): Batch & { jobs: Job[] } {
     const timeMs = Date.now();
     const epoch = this.#storage.epochs.current.name;
+    const first = this.tail + 1;
     const keys: KeyRecord[] = [];
-    let sequence = this.tail;
+    const entries: WrittenEntry[] = [];
+    const accepted: Job[] = [];
     this.#scratch.used = 0;
-    for (const { events, idempotency } of jobs) {
-      if (idempotency) keys.push({ ...idempotency, first: sequence + 1, count: events.length, timeMs });
-      for (const event of events) writeRecord(this.#scratch, event, epoch, ++sequence, timeMs);
+    for (const job of jobs) {
+      const { events, idempotency } = job;
+      const before = { used: this.#scratch.used, count: entries.length };
+      try {
+        for (const event of events)
+          entries.push(writeRecord(this.#scratch, event, epoch, first + entries.length, timeMs));
+      } catch (error) {
+        this.#scratch.used = before.used;
+        entries.length = before.count;
+        job.reject(error);
+        continue;
+      }
+      if (idempotency) keys.push({ ...idempotency, first: first + before.count, count: events.length, timeMs });
+      accepted.push(job);
     }
     const records = this.#scratch.take();
-    const entries: Entry[] = [];
-    for (let start = 0; start < records.length; start += recordBytes(records, start))
-      entries.push(readRecord(records, start));
-    return { entries, records, keys, first: this.tail + 1, timeMs };
+    for (const entry of entries) entry.bytes = records;
+    return { jobs: accepted, entries, records, keys, first, timeMs };
   }
 
   #accept(jobs: readonly Job[], batch: Batch, place: number): void {
@@ -244,12 +272,16 @@ export class SequencedLog implements Log {
     this.tail += batch.entries.length;
     try {
       this.#listener(batch.entries);
-    } finally {
-      let first = batch.first;
-      for (const { events, resolve } of jobs) {
-        resolve({ first, count: events.length });
-        first += events.length;
-      }
+    } catch (error) {
+      // A fault of the listener: the process hears of it, but neither the publishers nor the next batch do.
+      setImmediate(() => {
+        throw error;
+      });
+    }
+    let { first } = batch;
+    for (const { events, resolve } of jobs) {
+      resolve({ first, count: events.length });
+      first += events.length;
     }
   }
 
@@ -276,5 +308,29 @@ export class SequencedLog implements Log {
     this.#channels.sweep(nowMs);
     this.#keys.sweep(nowMs);
     this.#storage.sweep(nowMs);
+    if (!this.#writable && !this.#writing) this.#probe();
   }
+
+  /** A hub that says it is not ready may be sent no publish that would show that there is room again. */
+  #probe(): void {
+    try {
+      this.#storage.probe();
+      this.#writable = true;
+    } catch {
+      // not yet
+    }
+  }
+}
+
+/** @throws MillraceError `invalid_event` for more than a log can take at once */
+function sizeOf(events: readonly CheckedEvent[]): number {
+  let size = 0;
+  for (const { data, channel } of events) {
+    if (data.length > maxDataLength)
+      throw new MillraceError("invalid_event", "an event's data is at most 2 Mi characters");
+    size += data.length + channel.length + 64;
+  }
+  if (size > maxAppendLength)
+    throw new MillraceError("invalid_event", "too much to publish at once: 64 Mi characters are the most");
+  return size;
 }

@@ -3,6 +3,7 @@ import path from "node:path";
 import { crc32 } from "node:zlib";
 import type { DropRecord } from "../channels.js";
 import type { Epoch } from "../epochs.js";
+import { refuseNewer, storeFormat, syncFolder } from "./files.js";
 
 /** What a store knows beside its entries. Written whole, and put in place by a rename. */
 export interface Checkpoint {
@@ -22,7 +23,10 @@ export interface Checkpoint {
 
 const name = "checkpoint.json";
 
-/** The checkpoint of a store, `missing`, or `bad` when it cannot be believed. */
+/**
+ * The checkpoint of a store, `missing`, or `bad` when it cannot be believed.
+ * @throws MillraceError `store_newer`
+ */
 export function readCheckpoint(folder: string): Checkpoint | "missing" | "bad" {
   let text: string;
   try {
@@ -31,25 +35,34 @@ export function readCheckpoint(folder: string): Checkpoint | "missing" | "bad" {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return "missing";
     throw error;
   }
-  const end = text.indexOf("\n");
-  const body = text.slice(end + 1);
-  if (end < 0 || text.slice(0, end) !== sum(body)) return "bad";
+  const [, format, body] = /^millrace-store (\d+) [0-9a-f]{8}\n(.*)$/s.exec(text) ?? [];
+  if (format === undefined || body === undefined || text !== withSum(Number(format), body)) return "bad";
+  refuseNewer(folder, Number(format));
   return JSON.parse(body) as Checkpoint;
 }
 
 /** Writes the checkpoint and waits until it is on the disk. */
 export function writeCheckpoint(folder: string, checkpoint: Checkpoint): void {
   const target = path.join(folder, name);
-  const body = JSON.stringify(checkpoint);
   const temporary = `${target}.new`;
-  const fd = fs.openSync(temporary, "w");
   try {
-    fs.writeFileSync(fd, `${sum(body)}\n${body}`);
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
+    const fd = fs.openSync(temporary, "w");
+    try {
+      fs.writeFileSync(fd, withSum(storeFormat, JSON.stringify(checkpoint)));
+      fs.fsyncSync(fd);
+    } finally {
+      fs.closeSync(fd);
+    }
+    fs.renameSync(temporary, target);
+  } catch (error) {
+    fs.rmSync(temporary, { force: true }); // on a full disk what is half written takes the last of the room
+    throw error;
   }
-  fs.renameSync(temporary, target);
+  syncFolder(folder);
 }
 
-const sum = (body: string): string => `millrace-store 1 ${crc32(body).toString(16).padStart(8, "0")}`;
+/** The sum covers the format too: a damaged digit must not pass for a newer format. */
+function withSum(format: number, body: string): string {
+  const sum = crc32(`${format} ${body}`).toString(16).padStart(8, "0");
+  return `millrace-store ${format} ${sum}\n${body}`;
+}

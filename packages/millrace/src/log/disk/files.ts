@@ -1,6 +1,29 @@
 import fs from "node:fs";
 import path from "node:path";
-import { parseSegmentName } from "./segment.js";
+import { MillraceError } from "../../protocol/index.js";
+
+/** Number of the format that this version writes, and the newest that it reads. */
+export const storeFormat = 1;
+
+/** @throws MillraceError `store_newer` */
+export function refuseNewer(folder: string, format: number): void {
+  if (format <= storeFormat) return;
+  throw new MillraceError(
+    "store_newer",
+    `the store ${folder} has format ${format}, and this version of Millrace reads format ${storeFormat}: use a newer version, or another store`,
+  );
+}
+
+/** Waits until what was created, renamed and removed in a folder is so on the disk. Windows has no such call, nor needs it. */
+export function syncFolder(folder: string): void {
+  if (process.platform === "win32") return;
+  const fd = fs.openSync(folder, "r");
+  try {
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
 
 /** A segment's file, and the sequences it stands for. */
 export interface SegmentFile {
@@ -17,7 +40,7 @@ export function listSegments(folder: string): SegmentFile[] {
   const all: SegmentFile[] = [];
   for (const name of fs.readdirSync(folder)) {
     const file = path.join(folder, name);
-    if (name.endsWith(".new")) fs.rmSync(file);
+    if (/\.(log|json)\.new$/.test(name)) fs.rmSync(file);
     const range = parseSegmentName(name);
     if (range)
       all.push({ path: file, base: range.base, end: range.end ?? Infinity, rewritten: range.end !== undefined });
@@ -40,4 +63,15 @@ export function listSegments(folder: string): SegmentFile[] {
     files.push(file);
   }
   return files;
+}
+
+/** `<base>.log` while its range ends where the next begins; `<base>-<end>.log` once it was rewritten. */
+export function segmentName(base: number, end?: number): string {
+  const digits = (sequence: number) => String(sequence).padStart(16, "0");
+  return `${digits(base)}${end === undefined ? "" : `-${digits(end)}`}.log`;
+}
+
+export function parseSegmentName(name: string): { base: number; end: number | undefined } | undefined {
+  const match = /^(\d{16})(?:-(\d{16}))?\.log$/.exec(name);
+  return match ? { base: Number(match[1]), end: match[2] === undefined ? undefined : Number(match[2]) } : undefined;
 }

@@ -52,7 +52,10 @@ export function decodeFrame(bytes: Buffer, at: number): Frame | "short" | "bad" 
   if (left < frameHeadBytes) return "short";
   if (bytes.readUInt32LE(at) !== magic) return "bad";
   const bodyBytes = bytes.readUInt32LE(at + 4);
-  if (left < frameHeadBytes + bodyBytes) return "short";
+  if (left < frameHeadBytes + bodyBytes) {
+    // All of it is there: then its size is what is damaged. An acknowledged frame must not pass for a write that was cut.
+    return crc32(bytes.subarray(at + sumFrom)) === bytes.readUInt32LE(at + 8) ? "bad" : "short";
+  }
   const start = at + frameHeadBytes;
   const end = start + bodyBytes;
   if (crc32(bytes.subarray(at + sumFrom, end)) !== bytes.readUInt32LE(at + 8)) return "bad";

@@ -6,6 +6,7 @@ import { Epochs } from "../epochs.js";
 import { Keys } from "../keys.js";
 import { defaultRetention, type Log, type Retention } from "../log.js";
 import { SequencedLog } from "../sequenced.js";
+import { parseSegmentName } from "./files.js";
 import { type Lock, lockStore } from "./lock.js";
 import { Damage, recover } from "./recovery.js";
 import { Segments } from "./segments.js";
@@ -29,7 +30,8 @@ export interface DiskLogOptions {
  *
  * The end of the store may be torn by a crash: it is cut. A store that is damaged otherwise is set aside whole, in a
  * folder within, and a new one begins: clients are told a gap.
- * @throws MillraceError `store_locked` when another process has it open, `store_newer` when this version cannot read it
+ * @throws MillraceError `store_locked` when another process has it open, `store_newer` when this version cannot read it,
+ * `store_full` when there is no room for a new one
  */
 export async function openDiskLog(folder: string, options: DiskLogOptions = {}): Promise<Log> {
   const { durability = "process", cacheBytes = 8 * 1024 * 1024 } = options;
@@ -65,12 +67,11 @@ function openLocked(
       if (cutBytes > 0)
         onNotice(`an unfinished write of ${cutBytes} bytes was cut from the end of the store ${folder}`);
       if (lost) onNotice(`the store ${folder} may lack its newest entries: clients are told`);
-      const savedEpochs = checkpoint && new Epochs(checkpoint.epochs);
-      const epochs = (savedEpochs ?? new Epochs()).begin(tail + 1, lost);
+      const epochs = new Epochs(checkpoint?.epochs).begin(tail + 1, lost);
       const floor = checkpoint?.floor ?? 0;
       const storage = new DiskStorage({
         ...{ folder, bootId, durability, retention, lock, onNotice },
-        ...{ segments, channels, savedEpochs, epochs, floor, tail },
+        ...{ segments, channels, epochs, isNew: checkpoint === undefined, floor, tail },
       });
       return new SequencedLog({ storage, channels, keys, tail, cacheBytes });
     } catch (error) {
@@ -92,7 +93,8 @@ function setAside(folder: string): string {
   const aside = path.join(folder, `damaged-${new Date().toISOString().replace(/[:.]/g, "-")}`);
   fs.mkdirSync(aside);
   for (const name of fs.readdirSync(folder)) {
-    if (/\.log$|^checkpoint\.json$/.test(name)) fs.renameSync(path.join(folder, name), path.join(aside, name));
+    if (parseSegmentName(name) || name === "checkpoint.json")
+      fs.renameSync(path.join(folder, name), path.join(aside, name));
   }
   return aside;
 }

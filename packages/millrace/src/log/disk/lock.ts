@@ -28,15 +28,18 @@ export async function lockStore(folder: string): Promise<Lock> {
   try {
     let server = await listen(address);
     if (!server) {
+      const found = identity(file);
       if (await answers(address)) throw locked(folder);
-      fs.rmSync(file, { force: true }); // its process is gone
+      // Its process is gone. But not if another process was quicker, and this is that one's by now.
+      if (identity(file) === found) fs.rmSync(file, { force: true });
       server = await listen(address);
     }
     if (!server || !(await isOwn(server, file))) throw locked(folder);
     const held = server;
-    return { release: () => close(held) };
-  } finally {
+    return { release: () => close(held).finally(done) };
+  } catch (error) {
     done();
+    throw error;
   }
 }
 
@@ -46,7 +49,7 @@ const locked = (folder: string) =>
     `the store ${folder} is in use by another hub: stop that one, or use another store`,
   );
 
-/** A deep folder's socket is addressed through an open descriptor of the folder, which is short. */
+/** A deep folder's socket is addressed through an open descriptor of the folder, which is short. Its end needs it too. */
 function addressOf(folder: string, file: string): { address: string; done: () => void } {
   if (Buffer.byteLength(file) <= maxAddressBytes || process.platform !== "linux")
     return { address: file, done: () => {} };
@@ -57,7 +60,7 @@ function addressOf(folder: string, file: string): { address: string; done: () =>
 function listen(address: string): Promise<net.Server | undefined> {
   return new Promise((resolve, reject) => {
     const server = net.createServer((socket) => socket.destroy());
-    server.once("error", (error: NodeJS.ErrnoException) => {
+    server.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code === "EADDRINUSE") resolve(undefined);
       else reject(error);
     });
@@ -78,11 +81,17 @@ function answers(address: string): Promise<boolean> {
 
 /** Two processes may find the same dead lock: the one whose socket was removed again by the other gives way. */
 async function isOwn(server: net.Server, file: string): Promise<boolean> {
-  const before = fs.statSync(file, { throwIfNoEntry: false })?.ino;
+  const before = identity(file);
   await new Promise((resolve) => setTimeout(resolve, 20));
   // Not closed when it is not our own: that would remove the other's socket.
   server.unref();
-  return before !== undefined && fs.statSync(file, { throwIfNoEntry: false })?.ino === before;
+  return before !== undefined && identity(file) === before;
+}
+
+/** Tells a file from a later one of the same name. Not by its inode alone: that is given out again at once. */
+function identity(file: string): string | undefined {
+  const stat = fs.statSync(file, { bigint: true, throwIfNoEntry: false });
+  return stat && `${stat.ino} ${stat.ctimeNs}`;
 }
 
 const close = (server: net.Server) => new Promise<void>((resolve) => server.close(() => resolve()));

@@ -1,12 +1,11 @@
 import fs from "node:fs";
-import { MillraceError } from "../../protocol/index.js";
 import type { Channels } from "../channels.js";
 import { recordBytes, recordChannel, recordSequence } from "../entry.js";
 import type { Keys } from "../keys.js";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.js";
-import { listSegments, type SegmentFile } from "./files.js";
+import { listSegments, refuseNewer, type SegmentFile } from "./files.js";
 import { decodeFrame, type Frame, frameFollows, readKeys } from "./frame.js";
-import { Segment, segmentFormat, segmentHeadBytes, storeFormat } from "./segment.js";
+import { Segment, segmentFormat, segmentHeadBytes } from "./segment.js";
 import type { Segments } from "./segments.js";
 
 /** A store that was read through. */
@@ -41,8 +40,9 @@ interface Fault {
 }
 
 /**
- * Reads a store through: every checksum, every entry's place, into the parts given. What a crash may have torn at the end is cut; anything
- * else that is wrong is `Damage`: a store is never half read.
+ * Reads a store through: every checksum, every entry's place, into the parts given. What a crash may have torn at the
+ * end is cut; anything else that is wrong is `Damage`: a store is never half read.
+ * @throws MillraceError `store_newer`
  */
 export function recover(parts: RecoveryParts): Recovered {
   const { folder, bootId, channels, segments } = parts;
@@ -53,15 +53,18 @@ export function recover(parts: RecoveryParts): Recovered {
     if (files.length > 0) throw new Damage("its checkpoint is missing");
     return { checkpoint: undefined, tail: 0, cutBytes: 0, lost: false };
   }
-  channels.restore(checkpoint.drops, Date.now());
-  const before = files[0] ? files[0].base - 1 : checkpoint.floor;
+  // Files that a crash kept from being removed; a power cut may have taken only some of them.
+  while (files[0] && files[0].end <= checkpoint.floor) fs.rmSync((files.shift() as SegmentFile).path);
+  let tail = files[0] ? files[0].base - 1 : checkpoint.floor;
+  const { drops, floor } = checkpoint;
   // A full disk let files go before it could be written what was in them: so that loss is said as "may".
-  if (before > checkpoint.floor) channels.forgottenThrough = Math.max(channels.forgottenThrough, before);
+  const forgottenThrough = tail > floor ? Math.max(drops.forgottenThrough, tail) : drops.forgottenThrough;
+  channels.restore({ ...drops, forgottenThrough }, Date.now());
 
   // While the machine runs, what was written stays: only a write that was cut may stand at the end. After a power cut
   // any write since the last flush may be missing, and files are flushed one behind the one that is written to.
   const rebooted = !checkpoint.clean && checkpoint.bootId !== bootId;
-  let tail = before;
+  const unflushed = rebooted && !checkpoint.flushed;
   let cutBytes = 0;
   let fault: Fault | undefined;
   for (const [at, file] of files.entries()) {
@@ -79,15 +82,18 @@ export function recover(parts: RecoveryParts): Recovered {
     fault = read.fault;
     const last = at === files.length - 1;
     if (fault) {
-      const torn = !file.rewritten && (rebooted ? at >= files.length - 2 : last && !fault.followed);
+      const torn = !file.rewritten && (unflushed ? at >= files.length - 2 : last && !fault.followed);
       if (!torn) throw new Damage(`${file.path} is damaged at byte ${fault.at}`);
-      cutBytes = bytes.length - fault.at;
+      cutBytes = Math.max(0, bytes.length - fault.at);
+      segment.begin(); // its first bytes may be torn too
       segment.cut(fault.at);
       segment.end = Infinity;
     } else if (!last && tail !== file.end) throw new Damage(`${file.path} ends before entry ${file.end}`);
   }
   channels.endRestore(tail);
-  const lost = tail < checkpoint.tail || (!checkpoint.flushed && (rebooted || fault?.kind === "bad"));
+  // What a dead process left to the system to write is this run's to promise: it says so of all files but its last two.
+  if (!checkpoint.clean) for (const segment of segments.list.slice(-2)) segment.flushSync();
+  const lost = tail < checkpoint.tail || (rebooted ? unflushed : fault?.kind === "bad");
   return { checkpoint, tail, cutBytes, lost };
 }
 
@@ -99,42 +105,33 @@ function readSegment(
   { channels, keys, folder }: RecoveryParts,
 ): { tail: number; fault: Fault | undefined } {
   const format = segmentFormat(bytes);
-  if (format !== undefined && format > storeFormat) {
-    throw new MillraceError(
-      "store_newer",
-      `the store ${folder} has format ${format}, and this version of Millrace reads format ${storeFormat}: use a newer version, or another store`,
-    );
-  }
   if (format === undefined) {
-    // A power cut can leave the newest file without its first bytes; it is begun anew then.
-    segment.begin();
-    return { tail: before, fault: { at: segmentHeadBytes, kind: "bad", followed: frameFollows(bytes, 0) } };
+    const kind = bytes.length < segmentHeadBytes ? "short" : "bad";
+    return { tail: before, fault: { at: segmentHeadBytes, kind, followed: frameFollows(bytes, -1) } };
   }
+  refuseNewer(folder, format);
+  const nowMs = Date.now();
   let tail = before;
   let at = segmentHeadBytes;
-  while (at < bytes.length) {
+  // What lies behind the file's last entry was never acknowledged: a flush of it failed, and the next file began.
+  while (at < bytes.length && tail < file.end) {
     const frame = decodeFrame(bytes, at);
     if (typeof frame === "string") return { tail, fault: { at, kind: frame, followed: frameFollows(bytes, at) } };
     const fits = file.rewritten ? frame.first > tail || frame.entries === 0 : frame.first === tail + 1;
     if (!fits) throw new Damage(`${file.path} has entry ${frame.first} behind entry ${tail}`);
     tail = takeEntries(bytes, frame, segment, channels, tail);
     for (const key of readKeys(bytes, frame)) {
-      keys.add(key);
+      keys.restore(key, nowMs);
       segment.keyTimeMs = Math.max(segment.keyTimeMs, key.timeMs);
     }
+    segment.keyBytes += frame.end - frame.recordsEnd;
     at = frame.end;
     segment.size = at;
   }
   return { tail, fault: undefined };
 }
 
-function takeEntries(
-  bytes: Buffer,
-  frame: Frame,
-  segment: Segment,
-  channels: Channels,
-  before: number,
-): number {
+function takeEntries(bytes: Buffer, frame: Frame, segment: Segment, channels: Channels, before: number): number {
   let tail = before;
   for (let at = frame.start; at < frame.recordsEnd; ) {
     const size = recordBytes(bytes, at);
@@ -143,7 +140,7 @@ function takeEntries(
     if (channels.has(channel, tail)) {
       segment.liveBytes += size;
       channels.add(channel, tail, size, at, frame.timeMs);
-    }
+    } else segment.deadBytes += size;
     at += size;
   }
   return tail;

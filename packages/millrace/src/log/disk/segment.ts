@@ -1,13 +1,15 @@
 import fs from "node:fs";
 import path from "node:path";
+import { crc32 } from "node:zlib";
 import { MillraceError } from "../../protocol/index.js";
 import { type Entry, readRecord } from "../entry.js";
 import type { Ref } from "../merge.js";
+import { segmentName, storeFormat, syncFolder } from "./files.js";
 
-/** The first bytes of a segment: a mark and the format's number. */
+/** The first bytes of a segment: a mark, the format's number, and their checksum. Later formats begin so too. */
 export const segmentHeadBytes = 16;
 const mark = "MILLRACE";
-export const storeFormat = 1;
+const sumAt = 12;
 
 /** Entries with so little between them are read at once. */
 const readAcrossBytes = 4096;
@@ -25,6 +27,9 @@ export class Segment {
   size: number;
   /** Bytes of entries that are retained. */
   liveBytes = 0;
+  /** Bytes of entries that are dropped. */
+  deadBytes = 0;
+  keyBytes = 0;
   /** Time of the newest idempotency key in it. */
   keyTimeMs = 0;
 
@@ -36,13 +41,14 @@ export class Segment {
     this.size = segmentHeadBytes;
   }
 
-  /** A new file, to be written to. */
-  static create(folder: string, base: number): Segment {
+  /** A new file, to be written to; with `flushed` its name is on the disk, as its entries will be. */
+  static create(folder: string, base: number, flushed: boolean): Segment {
     const file = path.join(folder, segmentName(base));
     // A file of this name holds nothing that was acknowledged: a full disk cut its creation short.
     const segment = new Segment(file, fs.openSync(file, "w+"), base, Infinity);
     try {
       segment.begin();
+      if (flushed) syncFolder(folder);
       return segment;
     } catch (error) {
       segment.remove();
@@ -50,8 +56,19 @@ export class Segment {
     }
   }
 
-  static open(file: string, base: number, end: number): Segment {
-    return new Segment(file, fs.openSync(file, "r+"), base, end);
+  /** A file that is there. One that will be renamed is opened first under its present name: so nothing can fail after. */
+  static open(file: string, base: number, end: number, presentFile = file): Segment {
+    return new Segment(file, fs.openSync(presentFile, "r+"), base, end);
+  }
+
+  /** Bytes that rewriting gives back, at least. Idempotency keys from before are needed no longer. */
+  garbage(keysSinceMs: number): number {
+    return this.deadBytes + (this.keyTimeMs < keysSinceMs ? this.keyBytes : 0);
+  }
+
+  /** Whether nothing in it is needed any more. */
+  isDone(keysSinceMs: number): boolean {
+    return this.liveBytes === 0 && this.keyTimeMs < keysSinceMs;
   }
 
   /** Writes the file's first bytes. */
@@ -93,7 +110,7 @@ export class Segment {
           if (place > end + readAcrossBytes) break;
           end = place + bytes;
         }
-        const buffer = await this.#read(start, end);
+        const buffer = await this.#fill(Buffer.allocUnsafeSlow(end - start), start);
         for (; from < to; from++) {
           const { place, sequence } = refs[from] as Ref;
           const entry = readRecord(buffer, place - start);
@@ -110,9 +127,10 @@ export class Segment {
     });
   }
 
-  /** All that is written so far. */
-  readAll(): Promise<Buffer> {
-    return this.#hold(() => this.#read(0, this.size));
+  /** What is written from a byte on, as much of it as the buffer takes. */
+  readInto(buffer: Buffer, start: number): Promise<Buffer> {
+    const length = Math.min(buffer.length, this.size - start);
+    return this.#hold(() => this.#fill(buffer.subarray(0, length), start));
   }
 
   flush(): Promise<void> {
@@ -133,12 +151,11 @@ export class Segment {
 
   /** Removes the file; a read that is under way still finishes. */
   remove(): void {
-    fs.unlinkSync(this.path);
+    fs.rmSync(this.path, { force: true });
     this.close();
   }
 
-  async #read(start: number, end: number): Promise<Buffer> {
-    const buffer = Buffer.allocUnsafeSlow(end - start);
+  async #fill(buffer: Buffer, start: number): Promise<Buffer> {
     for (let at = 0; at < buffer.length; ) {
       const read = await new Promise<number>((resolve, reject) => {
         fs.read(this.#fd, buffer, at, buffer.length - at, start + at, (error, count) =>
@@ -167,22 +184,13 @@ export function segmentHead(): Buffer {
   const head = Buffer.alloc(segmentHeadBytes);
   head.write(mark);
   head.writeUInt32LE(storeFormat, mark.length);
+  head.writeUInt32LE(crc32(head.subarray(0, sumAt)), sumAt);
   return head;
 }
 
 /** The format that a segment was written in; undefined when the bytes are no segment's. */
 export function segmentFormat(bytes: Buffer): number | undefined {
   if (bytes.length < segmentHeadBytes || bytes.toString("latin1", 0, mark.length) !== mark) return undefined;
+  if (crc32(bytes.subarray(0, sumAt)) !== bytes.readUInt32LE(sumAt)) return undefined;
   return bytes.readUInt32LE(mark.length);
-}
-
-/** `<base>.log` while its range ends where the next begins; `<base>-<end>.log` once it was rewritten. */
-export function segmentName(base: number, end?: number): string {
-  const digits = (sequence: number) => String(sequence).padStart(16, "0");
-  return `${digits(base)}${end === undefined ? "" : `-${digits(end)}`}.log`;
-}
-
-export function parseSegmentName(name: string): { base: number; end: number | undefined } | undefined {
-  const match = /^(\d{16})(?:-(\d{16}))?\.log$/.exec(name);
-  return match ? { base: Number(match[1]), end: match[2] === undefined ? undefined : Number(match[2]) } : undefined;
 }

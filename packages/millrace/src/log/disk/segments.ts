@@ -24,13 +24,22 @@ export class Segments {
 
   /** An entry was dropped: its room can be given back. */
   release(sequence: number, bytes: number): void {
-    this.find(sequence).liveBytes -= bytes;
+    const segment = this.find(sequence);
+    segment.liveBytes -= bytes;
+    segment.deadBytes += bytes;
   }
 
-  /** Removes a file whose entries are dropped, or moved. */
+  garbage(keysSinceMs: number): number {
+    let bytes = 0;
+    for (const segment of this.list) bytes += segment.garbage(keysSinceMs);
+    return bytes;
+  }
+
+  /** Removes a file whose entries are dropped, or moved. One that was rewritten alone has given its name to its heir. */
   remove(segment: Segment): void {
     this.list.splice(this.list.indexOf(segment), 1);
-    segment.remove();
+    if (this.list.some(({ path }) => path === segment.path)) segment.close();
+    else segment.remove();
   }
 
   close(): void {

@@ -1,4 +1,3 @@
-import fs from "node:fs";
 import { MillraceError } from "../../protocol/index.js";
 import type { Channels } from "../channels.js";
 import type { Entry } from "../entry.js";
@@ -24,8 +23,8 @@ export interface DiskStorageParts {
   readonly channels: Channels;
   /** Epochs with a new one for this run. */
   readonly epochs: Epochs;
-  /** Epochs that are on the disk already; undefined for a new store. */
-  readonly savedEpochs: Epochs | undefined;
+  /** Whether the folder held no store before. */
+  readonly isNew: boolean;
   readonly segments: Segments;
   readonly floor: number;
   readonly tail: number;
@@ -44,12 +43,18 @@ export class DiskStorage implements Storage {
   readonly #segments: Segments;
   readonly #segmentBytes: number;
   #active: Segment | undefined;
-  #epochs: Epochs;
-  #saved: boolean;
+  /** Whether the new epoch is on the disk. */
+  #saved = false;
   #floor: number;
   #tail: number;
   #uncut = false;
+  /** A flush of the active file failed. The system may have given up what it could not write, and call the file flushed the next time: so it takes no more. */
+  #spoiled = false;
+  #closing = false;
   #tidying: Promise<void> | undefined;
+  #tidyProblem = "";
+  /** The file before the active one, until it is on the disk. */
+  #unflushed: Segment | undefined;
   #flushing: Promise<void> = Promise.resolve();
 
   constructor(parts: DiskStorageParts) {
@@ -60,19 +65,17 @@ export class DiskStorage implements Storage {
     this.#segmentBytes = Math.max(64 * 1024, Math.min(16 * 1024 * 1024, parts.retention.totalBytes / 64));
     const last = this.#segments.list.at(-1);
     if (last?.end === Infinity) this.#active = last;
-    this.#epochs = parts.savedEpochs ?? parts.epochs;
-    this.#saved = false;
     try {
       this.#beginEpoch();
     } catch (error) {
       // A full disk: what is there can be read, and the epoch begins with the first entry that finds room.
-      if (!parts.savedEpochs || !noSpace.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
+      if (parts.isNew || !isNoSpace(error)) throw refusal(error);
       parts.onNotice("no space on the store's disk: publishing is refused until there is some");
     }
   }
 
   get epochs(): Epochs {
-    return this.#epochs;
+    return this.#parts.epochs;
   }
 
   get storedBytes(): number {
@@ -83,7 +86,20 @@ export class DiskStorage implements Storage {
     this.#guard(() => {
       this.#beginEpoch();
       this.#cut();
-      if (!this.#active || this.#active.size >= this.#segmentBytes) this.#rotate();
+      if (!this.#active || this.#spoiled || this.#active.size >= this.#segmentBytes) this.#rotate();
+    });
+  }
+
+  /** Whether this run's epoch is on the disk: it is not after a start on a full one. */
+  get writable(): boolean {
+    return this.#saved;
+  }
+
+  probe(): void {
+    this.#guard(() => {
+      this.#beginEpoch();
+      this.#cut();
+      this.#checkpoint({});
     });
   }
 
@@ -106,6 +122,7 @@ export class DiskStorage implements Storage {
       (error) => {
         segment.size = sizeBefore;
         this.#uncut = true;
+        this.#spoiled = true;
         throw refusal(error);
       },
     );
@@ -113,7 +130,10 @@ export class DiskStorage implements Storage {
 
   #written(segment: Segment, { records, keys, entries, timeMs }: Batch, place: number): number {
     segment.liveBytes += records.length;
-    if (keys.length > 0) segment.keyTimeMs = timeMs;
+    if (keys.length > 0) {
+      segment.keyBytes += segment.size - place - records.length;
+      segment.keyTimeMs = timeMs;
+    }
     this.#tail += entries.length;
     return place;
   }
@@ -133,19 +153,29 @@ export class DiskStorage implements Storage {
   sweep(nowMs: number): void {
     if (this.#tidying) return;
     this.#tidying = this.#tidy(nowMs - this.#parts.retention.keyAgeMs)
-      .catch((error: Error) => this.#parts.onNotice(`the store could not be tidied: ${error.message}`))
+      .then(
+        () => {
+          this.#tidyProblem = "";
+        },
+        ({ message }: Error) => {
+          // It is tried again every second: a full disk is told once, not until it is mended.
+          if (message !== this.#tidyProblem) this.#parts.onNotice(`the store could not be tidied: ${message}`);
+          this.#tidyProblem = message;
+        },
+      )
       .finally(() => {
         this.#tidying = undefined;
       });
   }
 
-  async close(tail: number): Promise<void> {
+  async close(): Promise<void> {
+    this.#closing = true;
     await this.#tidying;
     await this.#flushing;
     try {
       this.#cut();
       this.#active?.flushSync();
-      if (this.#saved) this.#checkpoint({ clean: true, tail });
+      if (this.#saved) this.#checkpoint({ clean: true });
     } catch (error) {
       // Not a reason to fail: the next start reads the store as after a crash.
       this.#parts.onNotice(`the store could not be closed in order: ${(error as Error).message}`);
@@ -158,14 +188,13 @@ export class DiskStorage implements Storage {
   /** The new epoch must be on the disk before an entry is written in its name. */
   #beginEpoch(): void {
     if (this.#saved) return;
-    this.#checkpoint({ clean: false, epochs: this.#parts.epochs.list });
-    this.#epochs = this.#parts.epochs;
+    this.#checkpoint({});
     this.#saved = true;
   }
 
   #checkpoint(changes: Partial<Checkpoint>): void {
     writeCheckpoint(this.#parts.folder, {
-      epochs: this.#epochs.list,
+      epochs: this.#parts.epochs.list,
       drops: this.#parts.channels.record(),
       floor: this.#floor,
       tail: this.#tail,
@@ -185,21 +214,31 @@ export class DiskStorage implements Storage {
   }
 
   #rotate(): void {
-    const full = this.#active;
-    const next = Segment.create(this.#parts.folder, this.#tail + 1);
-    if (this.#parts.durability === "power") syncFolder(this.#parts.folder);
-    if (full) {
-      full.end = this.#tail;
-      // After a power cut only the last two files may be torn, so the one before is flushed by then.
-      if (this.#parts.durability === "process") {
-        this.#flushing = Promise.all([this.#flushing, full.flush()]).then(
-          () => {},
-          (error: Error) => this.#parts.onNotice(`the store could not be flushed: ${error.message}`),
-        );
-      }
+    const { folder, durability } = this.#parts;
+    // After a power cut only the last two files may be torn: so the one before them is on the disk by then, if need be
+    // by waiting for it.
+    this.#unflushed?.flushSync();
+    let full = this.#active;
+    if (full && full.base > this.#tail) {
+      this.#segments.remove(full);
+      this.#active = full = undefined;
     }
+    const next = Segment.create(folder, this.#tail + 1, durability === "power");
+    if (full) full.end = this.#tail;
+    this.#spoiled = false;
+    if (full && durability === "process") this.#flush(full);
     this.#active = next;
     this.#segments.list.push(next);
+  }
+
+  #flush(segment: Segment): void {
+    this.#unflushed = segment;
+    this.#flushing = segment
+      .flush()
+      .catch((error: Error) => this.#parts.onNotice(`the store could not be flushed: ${error.message}`))
+      .finally(() => {
+        if (this.#unflushed === segment) this.#unflushed = undefined;
+      });
   }
 
   #guard<T>(work: () => T): T {
@@ -212,14 +251,14 @@ export class DiskStorage implements Storage {
 
   async #tidy(keysSinceMs: number): Promise<void> {
     const { list } = this.#segments;
-    const empty = (segment: Segment) => segment.liveBytes === 0 && segment.keyTimeMs < keysSinceMs;
-    const front = list.findIndex((segment) => segment === this.#active || !empty(segment));
+    const front = list.findIndex((segment) => segment === this.#active || !segment.isDone(keysSinceMs));
     if (front > 0) this.#removeFront(list.slice(0, front));
-    if (this.storedBytes <= this.#parts.channels.bytes * 1.5 + 4 * this.#segmentBytes) return;
     const { folder, channels } = this.#parts;
-    const run = chooseRun(list, this.#active, this.#segmentBytes);
-    if (run)
+    while (!this.#closing && this.#segments.garbage(keysSinceMs) > channels.bytes / 2 + 4 * this.#segmentBytes) {
+      const run = chooseRun(list, this.#active, this.#segmentBytes, keysSinceMs);
+      if (!run) return;
       await rewrite({ run, segments: this.#segments, folder, channels, keysSinceMs }, () => this.#checkpoint({}));
+    }
   }
 
   #removeFront(gone: readonly Segment[]): void {
@@ -232,7 +271,7 @@ export class DiskStorage implements Storage {
       this.#checkpoint({});
       remove();
     } catch (error) {
-      if (!noSpace.has((error as NodeJS.ErrnoException).code ?? "")) {
+      if (!isNoSpace(error)) {
         this.#floor = floorBefore;
         throw error;
       }
@@ -243,21 +282,13 @@ export class DiskStorage implements Storage {
   }
 }
 
+const isNoSpace = (error: unknown) => noSpace.has((error as NodeJS.ErrnoException).code ?? "");
+
 function refusal(error: unknown): unknown {
   if (error instanceof MillraceError) return error;
-  const { code = "", message } = error as NodeJS.ErrnoException;
-  return noSpace.has(code)
+  return isNoSpace(error)
     ? new MillraceError("store_full", "no space on the store's disk: nothing was kept, publish again later", {
         cause: error,
       })
-    : new MillraceError("store_failed", `the store cannot be written: ${message}`, { cause: error });
-}
-
-function syncFolder(folder: string): void {
-  const fd = fs.openSync(folder, "r");
-  try {
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
-  }
+    : new MillraceError("store_failed", `the store cannot be written: ${(error as Error).message}`, { cause: error });
 }
