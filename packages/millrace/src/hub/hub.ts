@@ -19,9 +19,10 @@ import { Connections } from "./connections.js";
 import { Deadlines } from "./deadlines.js";
 import type { Form } from "./form.js";
 import { Pump, type PumpCounters } from "./pump.js";
-import { type HubEvent, type ReadOptions, readEvents, Wake } from "./reader.js";
+import { type HubEvent, type ReadOptions, readEvents } from "./reader.js";
 import { type Connection, type Identity, personalChannels, Subscriber } from "./subscriber.js";
 import type { Turn } from "./turn.js";
+import { Wake } from "./wake.js";
 
 export interface HubOptions {
   readonly log: Log;
@@ -35,7 +36,7 @@ export interface HubOptions {
   readonly streamRate?: number;
   /** A stream is ended after so long, give or take a tenth, and its client comes back. Default Infinity: never. */
   readonly maxAgeMs?: number;
-  /** A stream that takes no byte for so long is cut. Default Infinity: a peer that is there may be as slow as it likes. */
+  /** A stream whose client has not taken what it was sent for so long is cut. Default Infinity: a peer may be as slow as it likes. */
   readonly stallMs?: number;
   /** How much of one turn of the event loop deliveries may take. */
   readonly turn?: Partial<Turn>;
@@ -57,7 +58,7 @@ export interface ConnectOptions {
   /** Begin so many entries back, or with the oldest kept. Default: at the tail. */
   readonly rewind?: number | "all";
   readonly remoteAddress?: string;
-  /** A long-poll: nothing is written but entries. */
+  /** A long-poll: it is given no opening block and no heartbeats. */
   readonly quiet?: boolean;
 }
 
@@ -66,7 +67,9 @@ export interface HubStats extends Readonly<PumpCounters> {
   /** Different users that are connected. */
   readonly users: number;
   readonly groups: number;
+  /** Events accepted here. */
   readonly published: number;
+  /** Connections that were opened, and of these that are gone. */
   readonly opened: number;
   readonly closed: number;
 }
@@ -75,6 +78,9 @@ export interface PublishOptions {
   /** Publishing again with the same key, within the log's time for keys, answers with the same ids and adds nothing. */
   readonly idempotencyKey?: string;
 }
+
+/** A longer timer would fire at once. */
+const maxTimerMs = 2 ** 31 - 1;
 
 /** The log, the subscribers, and the pump between them. It knows no HTTP. */
 export class Hub {
@@ -87,7 +93,9 @@ export class Hub {
   readonly #deadlines: Deadlines;
   readonly #wake = new Wake();
   readonly #counts = { published: 0, opened: 0, closed: 0 };
-  #draining = false;
+  /** Streams that were ended and are not gone yet. */
+  readonly #ending = new Set<Subscriber>();
+  #closing: Promise<void> | undefined;
   #emptied: (() => void) | undefined;
 
   constructor(options: HubOptions) {
@@ -114,12 +122,15 @@ export class Hub {
       heartbeatMs,
       onHeartbeat: (subscribers) => this.#heartbeat(subscribers),
       onDeadline: (subscriber) => this.#expire(subscriber),
-      onTick: () => this.#pump.refill(),
+      onTick: () => {
+        this.#pump.refill();
+        this.#cutStalled();
+      },
     });
   }
 
   get draining(): boolean {
-    return this.#draining;
+    return this.#closing !== undefined;
   }
 
   /**
@@ -148,11 +159,13 @@ export class Hub {
       }
     }
     const idempotency = idempotencyKey === undefined ? undefined : idempotencyOf(idempotencyKey, events);
-    const { first, count } = await this.log.append(events, idempotency && { idempotency });
-    this.#counts.published += count;
+    const { first, count, repeated = false } = await this.log.append(events, idempotency && { idempotency });
     const ids = Array.from({ length: count }, (_, at) => this.log.position(first + at));
-    if (this.#options.onPublish)
-      for (const [at, event] of events.entries()) this.#options.onPublish(event, ids[at] as string);
+    if (!repeated) {
+      this.#counts.published += count;
+      const { onPublish } = this.#options;
+      for (const [at, event] of events.entries()) this.#tell(() => onPublish?.(event, ids[at] as string));
+    }
     return ids;
   }
 
@@ -176,21 +189,15 @@ export class Hub {
     const roles = (identity.roles ?? []).map((role) => `@role/${role}`);
     const shared = roles.length === 0 ? selection : selectionOf([...selection.exact, ...roles], selection.prefixes);
     const id = randomUUID();
-    const { cursor, lost, knownDrops } = this.#place(options, personalChannels(id, identity));
+    const whole = selectionOf([...shared.exact, ...personalChannels(id, identity)], shared.prefixes);
+    const { cursor, lost, knownDrops } = this.#place(options, whole);
     const position = this.log.position(cursor);
     const sink = openSink(id, position);
     const openedAtMs = Date.now();
     const group = this.#pump.groups.join(shared, form);
     const subscriber = new Subscriber({
-      id,
-      sink,
-      identity,
-      group,
-      remoteAddress,
-      openedAtMs,
-      cursor,
-      lost,
-      knownDrops,
+      ...{ id, sink, identity, group, remoteAddress, openedAtMs },
+      ...{ cursor, lost, knownDrops },
     });
     this.#connections.add(subscriber);
     this.#counts.opened++;
@@ -200,9 +207,10 @@ export class Hub {
     );
     this.#deadlines.add(subscriber, !quiet);
     sink.open({ onDrain: () => this.#pump.resume(subscriber), onClose: () => this.#closed(subscriber) });
-    this.#tell(subscriber, "open");
-    if (quiet || sink.write(Buffer.from(openBlock(this.#jitter(this.retryMs), position)))) this.#pump.start(subscriber);
-    else this.#pump.hold(subscriber);
+    const opening = openBlock(this.#jitter(this.retryMs), lost === "no" ? position : undefined);
+    this.#pump.start(subscriber, quiet || sink.write(Buffer.from(opening)));
+    // Last, because the application may end the connection there and then.
+    this.#tell(() => this.#options.onConnection?.(subscriber, "open"));
     return subscriber;
   }
 
@@ -236,11 +244,13 @@ export class Hub {
   /** Ends a stream. `reconnect: false` tells the client not to come back, a native EventSource too. Default true. */
   disconnect(subscriber: Subscriber, { reconnect = true, reason = "disconnected" } = {}): void {
     if (subscriber.state === "closed") return;
-    const id = this.positionOf(subscriber);
+    const id = subscriber.lost === "no" ? this.positionOf(subscriber) : undefined;
     this.#pump.remove(subscriber);
+    this.#connections.delete(subscriber);
+    this.#ending.add(subscriber);
+    this.#deadlines.ending(subscriber);
     subscriber.closeReason = reason;
     const last = reconnect ? closeBlock(id, reason, this.#jitter(this.retryMs)) : farewellBlock(reason);
-    this.#deadlines.ending(subscriber);
     subscriber.sink.end(Buffer.from(last));
   }
 
@@ -256,81 +266,95 @@ export class Hub {
 
   /**
    * Tells all clients to come back, a few at a time so that they do not come back at once, and closes the log. Streams
-   * that have not ended after `drainMs` are cut. Ends as soon as the last one is gone.
+   * that have not ended after `drainMs` (default 3,000) are cut. Ends as soon as the last one is gone.
    */
-  async close({ drainMs = 3000 }: { drainMs?: number } = {}): Promise<void> {
-    this.#draining = true;
+  close({ drainMs = 3000 }: { drainMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(Math.min(Math.max(0, drainMs), maxTimerMs));
+    return this.#closing;
+  }
+
+  async #close(drainMs: number): Promise<void> {
     const open = [...this.#connections.all()];
     const slices = Math.min(20, Math.ceil(open.length / 50));
-    const emptied = new Promise<void>((resolve) => {
-      this.#emptied = resolve;
-      if (open.length === 0) resolve();
-    });
+    const timers: NodeJS.Timeout[] = [];
     for (let slice = 0; slice < slices; slice++) {
-      const timer = setTimeout(
-        () => {
-          for (let at = slice; at < open.length; at += slices)
-            this.disconnect(open[at] as Subscriber, { reason: "shutdown" });
-        },
-        (slice / slices) * drainMs * 0.7,
-      );
-      emptied.then(() => clearTimeout(timer));
+      const end = () => {
+        for (let at = slice; at < open.length; at += slices) {
+          this.disconnect(open[at] as Subscriber, { reason: "shutdown" });
+        }
+      };
+      timers.push(setTimeout(end, (slice / slices) * drainMs * 0.7));
     }
-    const cut = setTimeout(() => {
-      for (const subscriber of this.#connections.all()) subscriber.sink.destroy();
-    }, drainMs);
-    await emptied;
-    clearTimeout(cut);
+    const cut = () => {
+      for (const subscriber of [...this.#connections.all(), ...this.#ending]) subscriber.sink.destroy();
+    };
+    timers.push(setTimeout(cut, drainMs));
+    await new Promise<void>((resolve) => {
+      this.#emptied = resolve;
+      this.#checkEmpty();
+    });
+    for (const timer of timers) clearTimeout(timer);
     this.#deadlines.close();
+    this.#wake.close();
     await this.log.close();
   }
 
   /** Where a client begins to read. */
   #place(
-    { lastEventId, rewind, selection }: ConnectOptions,
-    personal: readonly string[],
+    { lastEventId, rewind }: ConnectOptions,
+    whole: Selection,
   ): Pick<Subscriber, "cursor" | "lost" | "knownDrops"> {
     const { tail, drops } = this.log;
     if (lastEventId) {
       const { sequence, lost } = this.log.locate(lastEventId);
       return { cursor: sequence, lost, knownDrops: -1 };
     }
-    if (rewind === undefined) return { cursor: tail, lost: "no", knownDrops: drops };
-    if (rewind === "all") return { cursor: 0, lost: "no", knownDrops: drops };
-    const whole = selectionOf([...selection.exact, ...personal], selection.prefixes);
-    return { cursor: this.log.rewind(whole, rewind), lost: "no", knownDrops: drops };
+    const cursor = rewind === undefined ? tail : rewind === "all" ? 0 : this.log.rewind(whole, rewind);
+    return { cursor, lost: "no", knownDrops: drops };
   }
 
   #closed(subscriber: Subscriber): void {
-    if (!this.#connections.delete(subscriber)) return;
+    if (!this.#connections.delete(subscriber) && !this.#ending.delete(subscriber)) return;
     this.#pump.remove(subscriber);
     this.#deadlines.remove(subscriber);
     this.#counts.closed++;
-    this.#tell(subscriber, "close");
-    if (this.#connections.size === 0) this.#emptied?.();
+    this.#tell(() => this.#options.onConnection?.(subscriber, "close"));
+    this.#checkEmpty();
   }
 
-  /** What an application does with it must not end a stream, or the process. */
-  #tell(subscriber: Subscriber, what: "open" | "close"): void {
+  #checkEmpty(): void {
+    if (this.#connections.size === 0 && this.#ending.size === 0) this.#emptied?.();
+  }
+
+  /** What an application does with what it is told must not end a stream, spoil an answer, or end the process. */
+  #tell(callback: () => void): void {
     try {
-      this.#options.onConnection?.(subscriber, what);
+      callback();
     } catch (error) {
       this.#options.onError?.(error);
     }
   }
 
-  /** All that are idle are told the same; one that lags, or is being written to, has bytes coming anyway. */
+  /** All that are idle are told the same. One that lags, or is being written to, has bytes coming anyway. */
   #heartbeat(subscribers: Iterable<Subscriber>): void {
     const nowMs = Date.now();
     const block = this.#options.heartbeatForm === "event" ? heartbeatBlock : keepaliveBlock;
-    const bytes = Buffer.from(block(nowMs, this.log.position(this.#pump.settled)));
-    const { stallMs = Infinity } = this.#options;
+    const bytes = (sequence: number) => Buffer.from(block(nowMs, this.log.position(sequence)));
+    const shared = bytes(this.#pump.settled);
     for (const subscriber of subscribers) {
-      if (this.#pump.isIdle(subscriber)) this.#pump.writeTo(subscriber, bytes);
-      else if (this.#pump.isStalled(subscriber) && nowMs - subscriber.fullSinceMs > stallMs) {
-        subscriber.closeReason = "stalled";
-        subscriber.sink.destroy();
-      }
+      if (this.#pump.isIdle(subscriber)) this.#pump.writeTo(subscriber, shared);
+      else if (this.#pump.isPaced(subscriber)) this.#pump.writeTo(subscriber, bytes(subscriber.cursor));
+    }
+  }
+
+  #cutStalled(): void {
+    const { stallMs = Infinity } = this.#options;
+    if (stallMs === Infinity) return;
+    const beforeMs = Date.now() - stallMs;
+    for (const subscriber of this.#connections.all()) {
+      if (!subscriber.sinkFull || subscriber.fullSinceMs > beforeMs) continue;
+      subscriber.closeReason = "stalled";
+      subscriber.sink.destroy();
     }
   }
 

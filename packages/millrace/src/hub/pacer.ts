@@ -13,11 +13,16 @@ export class Pacer {
     this.#rate = rate;
   }
 
+  /** How many entries a stream may be sent at once: one at least. */
+  allowance(subscriber: Subscriber): number {
+    return this.#rate === Infinity ? Infinity : Math.max(1, Math.floor(this.#refill(subscriber)));
+  }
+
   /** Counts what a stream was sent. False: it has to wait. */
   spend(subscriber: Subscriber, entries: number): boolean {
     if (this.#rate === Infinity) return true;
-    subscriber.allowance = this.#allowance(subscriber) - entries;
-    if (subscriber.allowance > 0) return true;
+    subscriber.allowance = this.#refill(subscriber) - entries;
+    if (subscriber.allowance >= 1) return true;
     this.#waiting.add(subscriber);
     return false;
   }
@@ -33,18 +38,18 @@ export class Pacer {
   /** Those that may go on. */
   *release(): Generator<Subscriber> {
     for (const subscriber of this.#waiting) {
-      subscriber.allowance = this.#allowance(subscriber);
-      if (subscriber.allowance <= 0) continue;
+      if (this.#refill(subscriber) < 1) continue;
       this.#waiting.delete(subscriber);
       yield subscriber;
     }
   }
 
   /** A bucket that fills with time. */
-  #allowance(subscriber: Subscriber): number {
+  #refill(subscriber: Subscriber): number {
     const nowMs = performance.now();
     const gained = ((nowMs - subscriber.allowedAtMs) / 1000) * this.#rate;
     subscriber.allowedAtMs = nowMs;
-    return Math.min(subscriber.allowance + gained, Math.max(1, this.#rate * burstSeconds));
+    subscriber.allowance = Math.min(subscriber.allowance + gained, Math.max(1, this.#rate * burstSeconds));
+    return subscriber.allowance;
   }
 }

@@ -1,5 +1,5 @@
 import type { Entry, Log, Slice } from "../log/index.js";
-import { gapBlock } from "../protocol/index.js";
+import { gapBlock, withDefaults } from "../protocol/index.js";
 import { CatchUp } from "./catch-up.js";
 import { type Chunk, encodeEntries } from "./form.js";
 import { Groups } from "./groups.js";
@@ -43,7 +43,7 @@ export class Pump {
   readonly #pacer: Pacer;
 
   constructor({ log, streamRate, turn: given, personal, onError }: PumpParts) {
-    const turn = { ...defaultTurn, ...given };
+    const turn = withDefaults(defaultTurn, given);
     this.#log = log;
     this.#pacer = new Pacer(streamRate);
     this.#rounds = new Rounds({
@@ -71,40 +71,37 @@ export class Pump {
     return subscriber.state === "live" ? this.#rounds.cursorOf(subscriber) : subscriber.cursor;
   }
 
-  /** Whether the subscriber is live and nothing is on its way to it. */
-  isIdle({ state, group }: Subscriber): boolean {
-    return state === "live" && group.pending.length === 0;
+  /** Whether the subscriber is live and has everything up to `settled`, no more and no less. */
+  isIdle({ state, group, due, cursor }: Subscriber): boolean {
+    return state === "live" && group.pending.length === 0 && !due && cursor <= this.settled;
   }
 
-  /** Whether it waits for its client to take what it was sent. */
-  isStalled(subscriber: Subscriber): boolean {
-    return subscriber.state === "full" && !this.#pacer.isWaiting(subscriber);
+  /** Whether only the rate for one stream holds it back. */
+  isPaced(subscriber: Subscriber): boolean {
+    return subscriber.state === "full" && !subscriber.sinkFull;
   }
 
-  /** Starts a subscriber at its cursor. */
-  start(subscriber: Subscriber): void {
-    if (subscriber.cursor === this.#log.tail && subscriber.lost === "no") this.#goLive(subscriber);
+  /** Starts a subscriber at its cursor. `open`: its sink takes more. */
+  start(subscriber: Subscriber, open: boolean): void {
+    if (!open) this.#fill(subscriber, subscriber.cursor);
+    else if (subscriber.cursor === this.#log.tail && subscriber.lost === "no") this.#goLive(subscriber);
     else this.#readOn(subscriber);
-  }
-
-  /** The sink is full before anything was read. */
-  hold(subscriber: Subscriber): void {
-    this.#stop(subscriber, subscriber.cursor);
   }
 
   /** The sink has emptied. */
   resume(subscriber: Subscriber): void {
-    if (this.isStalled(subscriber)) this.#readOn(subscriber);
+    subscriber.sinkFull = false;
+    if (subscriber.state === "full" && !this.#pacer.isWaiting(subscriber)) this.#readOn(subscriber);
   }
 
-  /** Lets the streams go on whose rate allows it again. */
+  /** Lets the streams go on whose rate allows it again, if their sinks do. */
   refill(): void {
-    for (const subscriber of this.#pacer.release()) this.#readOn(subscriber);
+    for (const subscriber of this.#pacer.release()) if (!subscriber.sinkFull) this.#readOn(subscriber);
   }
 
   /** Bytes that are no entry, such as a heartbeat. */
   writeTo(subscriber: Subscriber, bytes: Uint8Array): void {
-    if (!subscriber.sink.write(bytes)) this.#stop(subscriber, this.cursorOf(subscriber));
+    if (!subscriber.sink.write(bytes)) this.#fill(subscriber, this.cursorOf(subscriber));
   }
 
   remove(subscriber: Subscriber): void {
@@ -131,13 +128,19 @@ export class Pump {
     if (subscriber.state === "live") subscriber.group.removeLive(subscriber);
   }
 
-  /** Waits for the sink to drain, or for the rate to allow more. */
+  /** The sink is full: waits for it to drain. */
+  #fill(subscriber: Subscriber, cursor: number): void {
+    subscriber.sinkFull = true;
+    subscriber.fullSinceMs = Date.now();
+    this.counters.lags++;
+    this.#stop(subscriber, cursor);
+  }
+
   #stop(subscriber: Subscriber, cursor: number): void {
     if (subscriber.state === "closed") return;
     this.#leaveLive(subscriber);
-    subscriber.state = "full";
     subscriber.cursor = cursor;
-    subscriber.fullSinceMs = Date.now();
+    subscriber.state = "full";
   }
 
   /** Writes chunks to a live subscriber until it is full. */
@@ -151,8 +154,12 @@ export class Pump {
   }
 
   /** Takes what was read for a subscriber that is behind. */
-  #take(subscriber: Subscriber, { entries, next, gap }: Slice, drops: number): void {
+  #take(subscriber: Subscriber, slice: Slice, drops: number): void {
     if (subscriber.state !== "reading") return;
+    const { gap } = slice;
+    const allowed = this.#pacer.allowance(subscriber);
+    const entries = slice.entries.slice(0, allowed);
+    const next = entries.length < slice.entries.length ? (entries.at(-1) as Entry).sequence : slice.next;
     const parts = encodeEntries(entries, subscriber.group.form).map(({ bytes }) => bytes);
     if (gap || subscriber.lost !== "no") {
       const before = this.#log.position((entries[0]?.sequence ?? next + 1) - 1);
@@ -177,10 +184,11 @@ export class Pump {
     subscriber.cursor = cursor;
     this.counters.deliveries += entries;
     const allowed = this.#pacer.spend(subscriber, entries);
-    if (open && allowed) return subscriber.state !== "closed";
-    if (!open) this.counters.lags++;
-    if (!allowed) this.counters.paced++;
-    this.#stop(subscriber, cursor);
-    return false;
+    if (!open) this.#fill(subscriber, cursor);
+    if (!allowed) {
+      this.counters.paced++;
+      this.#stop(subscriber, cursor);
+    }
+    return open && allowed && subscriber.state !== "closed";
   }
 }

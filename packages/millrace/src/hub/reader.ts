@@ -1,7 +1,8 @@
 import type { Log } from "../log/index.js";
-import { MillraceError, parseSelection, selectionOf } from "../protocol/index.js";
+import { MillraceError, parseSelection, type Selection, selectionOf } from "../protocol/index.js";
 import { chunkBytes, decodeEntry } from "./form.js";
 import type { Identity } from "./subscriber.js";
+import type { Wake } from "./wake.js";
 
 /** An event as a reader inside the program receives it. */
 export interface HubEvent {
@@ -9,7 +10,7 @@ export interface HubEvent {
   readonly channel: string;
   /** `message` when it was published without one. */
   readonly event: string;
-  /** As it was published: a string, or what its JSON stands for. */
+  /** A string with its line ends as LF, or what its JSON stands for. */
   readonly data: unknown;
   readonly key: string | undefined;
   readonly timeMs: number;
@@ -18,8 +19,8 @@ export interface HubEvent {
 export interface ReadOptions {
   /** Names and `prefix/*`. */
   readonly channels: readonly string[];
-  /** Adds the personal channels and roles of this identity. */
-  readonly identity?: Identity;
+  /** Adds the personal channel and roles of this identity. */
+  readonly identity?: Pick<Identity, "user" | "roles">;
   /** Read on behind this id. Default: from now on. */
   readonly lastEventId?: string;
   /** Begin so many events back, or with the oldest kept. */
@@ -30,15 +31,15 @@ export interface ReadOptions {
   readonly onGap?: (gap: { readonly may: boolean; readonly channels: readonly string[] }) => void;
 }
 
-/** A cursor of the program's own: it reads the log when it is asked for the next event, and waits at the tail. */
-export async function* readEvents(
-  log: Log,
-  wake: Wake,
-  options: ReadOptions,
-): AsyncGenerator<HubEvent, void, undefined> {
-  const { identity = {}, lastEventId, rewind, signal, onGap } = options;
-  const { exact, prefixes } = parseSelection(options.channels);
-  const own = [...(identity.roles ?? []).map((role) => `@role/${role}`)];
+/**
+ * A cursor of the program's own, placed at once: it reads the log when it is asked for the next event, and waits at the
+ * tail. Leaving the loop, the signal, and the hub's end all end it.
+ * @throws MillraceError `invalid_channel`, `invalid_option`
+ */
+export function readEvents(log: Log, wake: Wake, options: ReadOptions): AsyncIterableIterator<HubEvent> {
+  const { channels, identity = {}, lastEventId, rewind, signal, onGap } = options;
+  const { exact, prefixes } = parseSelection(channels);
+  const own = (identity.roles ?? []).map((role) => `@role/${role}`);
   if (identity.user !== undefined) own.push(`@user/${identity.user}`);
   const selection = selectionOf([...exact, ...own], prefixes);
   if (rewind !== undefined && rewind !== "all" && !(Number.isSafeInteger(rewind) && rewind >= 0)) {
@@ -49,10 +50,39 @@ export async function* readEvents(
   if (lastEventId) {
     const { sequence, lost } = log.locate(lastEventId);
     after = sequence;
-    knownDrops = lost === "no" ? -1 : log.drops;
-    if (lost !== "no") onGap?.({ may: lost === "may", channels: [] });
+    if (lost === "no") knownDrops = -1;
+    else onGap?.({ may: lost === "may", channels: [] });
   } else if (rewind !== undefined) after = rewind === "all" ? 0 : log.rewind(selection, rewind);
-  while (!signal?.aborted) {
+  const ended = new AbortController();
+  const until = signal ? AbortSignal.any([signal, ended.signal]) : ended.signal;
+  const events = read({ log, wake, selection, after, knownDrops, until, onGap });
+  return {
+    next: () => events.next(),
+    // A generator that waits would hear of its end at the next event only.
+    return: () => {
+      ended.abort();
+      return events.return(undefined);
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}
+
+interface ReadParts {
+  readonly log: Log;
+  readonly wake: Wake;
+  readonly selection: Selection;
+  readonly after: number;
+  readonly knownDrops: number;
+  readonly until: AbortSignal;
+  readonly onGap: ReadOptions["onGap"];
+}
+
+async function* read(parts: ReadParts): AsyncGenerator<HubEvent, undefined, undefined> {
+  const { log, wake, selection, until, onGap } = parts;
+  let { after, knownDrops } = parts;
+  while (!until.aborted && !wake.closed) {
     const drops = log.drops;
     const { entries, next, gap } = await log.read({ selection, after, knownDrops, limitBytes: chunkBytes });
     if (gap) {
@@ -61,34 +91,11 @@ export async function* readEvents(
     }
     after = next;
     for (const entry of entries) {
-      if (signal?.aborted) return;
+      if (until.aborted) return;
       const { type, data, lastEventId: id } = decodeEntry(entry);
       const { channel, key, timeMs } = entry;
       yield { id, channel, event: type, data: entry.json ? JSON.parse(data) : data, key, timeMs };
     }
-    if (after === log.tail) await wake.next(signal);
-  }
-}
-
-/** Lets readers wait for the next commit. */
-export class Wake {
-  #waiting = new Set<() => void>();
-
-  /** Resolves at the next commit, or when the signal fires. */
-  next(signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve) => {
-      const done = () => {
-        this.#waiting.delete(done);
-        signal?.removeEventListener("abort", done);
-        resolve();
-      };
-      if (signal?.aborted) return resolve();
-      this.#waiting.add(done);
-      signal?.addEventListener("abort", done);
-    });
-  }
-
-  now(): void {
-    for (const done of this.#waiting) done();
+    if (after === log.tail) await wake.next(until);
   }
 }

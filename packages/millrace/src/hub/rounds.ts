@@ -22,7 +22,10 @@ interface Round {
   readonly from: number;
   readonly to: number;
   readonly groups: readonly Group<Subscriber>[];
-  /** The group, and the member of it, that is next. */
+  /** Those with entries of their own, which lie in `due`. */
+  readonly own: readonly Subscriber[];
+  /** Which of `own` is next, then which group, and which member of it. */
+  owner: number;
   group: number;
   member: number;
   chunks: readonly Chunk[] | undefined;
@@ -56,8 +59,9 @@ export class Rounds {
   }
 
   /** Sequence of the last entry that a live subscriber was given, or need not be given. */
-  cursorOf({ cursor, group }: Subscriber): number {
-    return Math.max(cursor, group.pending.length === 0 ? this.#settled : (this.#round as Round).from);
+  cursorOf({ cursor, group, due }: Subscriber): number {
+    const coming = group.pending.length > 0 || due !== undefined;
+    return Math.max(cursor, coming ? (this.#round as Round).from : this.#settled);
   }
 
   /** Entries in the order of the log. */
@@ -70,7 +74,7 @@ export class Rounds {
     const entries = this.#incoming;
     this.#incoming = [];
     const groups: Group<Subscriber>[] = [];
-    const own = new Map<Subscriber, Entry[]>();
+    const own: Subscriber[] = [];
     for (const entry of entries) {
       if (isPersonalChannel(entry.channel)) this.#collectOwn(entry, own);
       else {
@@ -82,46 +86,68 @@ export class Rounds {
     }
     const from = this.#settled;
     const to = (entries.at(-1) as Entry).sequence;
-    const { writesPerLook } = this.#parts.turn;
-    this.#round = { from, to, groups, group: -1, member: -1, chunks: undefined, endMs: 0, untilLook: writesPerLook };
+    const untilLook = this.#parts.turn.writesPerLook;
     this.#settled = to;
-    for (const [subscriber, personal] of own) {
-      const both = [...subscriber.group.pending, ...personal].sort((a, b) => a.sequence - b.sequence);
-      this.#deliverRest(subscriber, both, to);
-    }
+    this.#round = { from, to, groups, own, owner: 0, group: -1, member: -1, chunks: undefined, endMs: 0, untilLook };
     this.#write(this.#round);
   }
 
-  #collectOwn(entry: Entry, own: Map<Subscriber, Entry[]>): void {
+  #collectOwn(entry: Entry, own: Subscriber[]): void {
     for (const subscriber of this.#parts.personal(entry.channel)) {
       if (subscriber.state !== "live") continue;
-      const before = own.get(subscriber);
-      if (before) before.push(entry);
-      else own.set(subscriber, [entry]);
+      if (!subscriber.due) {
+        subscriber.due = [];
+        own.push(subscriber);
+      }
+      subscriber.due.push(entry);
     }
   }
 
   /** Writes for as long as a turn may take, and goes on in the next one. */
   #write(round: Round): void {
     round.endMs = performance.now() + this.#parts.turn.writingMs;
-    for (;;) {
+    let done = this.#writeOwn(round);
+    while (done) {
       const group = round.groups[round.group];
-      if (group && !this.#writeGroup(round, group)) {
-        setImmediate(() => this.#write(round));
-        return;
+      if (group && !this.#writeGroup(round, group)) done = false;
+      else {
+        if (group) group.pending = [];
+        const next = round.groups[++round.group];
+        if (!next) break;
+        round.member = next.live.length - 1;
+        round.chunks = undefined;
       }
-      if (group) group.pending = [];
-      const next = round.groups[++round.group];
-      if (!next) break;
-      round.member = next.live.length - 1;
-      round.chunks = undefined;
+    }
+    if (!done) {
+      setImmediate(() => this.#write(round));
+      return;
     }
     this.#round = undefined;
     if (this.#incoming.length > 0) setImmediate(() => this.#next());
   }
 
+  #isOver(round: Round): boolean {
+    if (round.untilLook-- > 0) return false;
+    round.untilLook = this.#parts.turn.writesPerLook;
+    return performance.now() > round.endMs;
+  }
+
   #next(): void {
     if (!this.#round && this.#incoming.length > 0) this.#begin();
+  }
+
+  /** What is personal goes out together with what the subscriber's group is given, in the order of the log. */
+  #writeOwn(round: Round): boolean {
+    for (; round.owner < round.own.length; round.owner++) {
+      if (this.#isOver(round)) return false;
+      const subscriber = round.own[round.owner] as Subscriber;
+      const { due = [], group } = subscriber;
+      subscriber.due = undefined;
+      if (subscriber.state !== "live") continue;
+      const both = [...group.pending, ...due].sort((a, b) => a.sequence - b.sequence);
+      this.#deliverRest(subscriber, both, round.to);
+    }
+    return true;
   }
 
   /** Answers whether the group is done. */
@@ -131,10 +157,7 @@ export class Rounds {
     round.chunks ??= encodeEntries(pending, form);
     // From the end: one that lags is replaced by the last, which has had its turn, or has come later.
     for (; round.member >= 0; round.member--) {
-      if (round.untilLook-- <= 0) {
-        round.untilLook = this.#parts.turn.writesPerLook;
-        if (performance.now() > round.endMs) return false;
-      }
+      if (this.#isOver(round)) return false;
       const subscriber = live[round.member];
       if (!subscriber || subscriber.cursor >= to) continue;
       if (subscriber.cursor <= from) this.#parts.deliver(subscriber, round.chunks, to);

@@ -1,3 +1,4 @@
+import type { Entry } from "../log/index.js";
 import { patternsOf, type Selection, selectionOf } from "../protocol/index.js";
 import type { Sink } from "../sink/sink.js";
 import type { Form } from "./form.js";
@@ -59,6 +60,10 @@ export class Subscriber implements Connection {
   /** A gap that is known from the position that the client came with. */
   lost: "no" | "yes" | "may";
   liveIndex = -1;
+  /** Entries of its own channels that the present round has still to bring it. */
+  due: Entry[] | undefined;
+  /** Whether its sink is full, and since when. */
+  sinkFull = false;
   fullSinceMs = 0;
   /** Where it is in the round of heartbeats; -1: it is sent none. */
   slot = -1;

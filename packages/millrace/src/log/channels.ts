@@ -2,7 +2,7 @@ import { type Selection, selects } from "../protocol/index.js";
 import type { Gap, Retention } from "./log.js";
 import { Marks } from "./marks.js";
 import { Members } from "./members.js";
-import { mergeAfter, newest, type Refs } from "./merge.js";
+import { behindNewest, mergeAfter, type Refs } from "./merge.js";
 import { Ring } from "./ring.js";
 
 interface Channel {
@@ -109,8 +109,7 @@ export class Channels {
   /** The sequence behind which the newest `count` entries of the selection lie. */
   rewind(selection: Selection, count: number, tail: number): number {
     if (count === 0) return tail;
-    const sequence = newest(this.#rings(selection), count);
-    return sequence === undefined ? 0 : sequence - 1;
+    return behindNewest(this.#rings(selection), count, tail);
   }
 
   /** What a cursor at `after` has missed of its selection; of that, only what was dropped after the count `knownDrops`. */

@@ -44,6 +44,8 @@ export interface Appended {
   /** Sequence of the first entry; the others follow without a hole. */
   readonly first: number;
   readonly count: number;
+  /** Set when the events had been appended before, with the same idempotency key. */
+  readonly repeated?: true;
 }
 
 export interface ReadRequest {

@@ -1,3 +1,4 @@
+import { withDefaults } from "../protocol/index.js";
 import { Channels } from "./channels.js";
 import type { Entry } from "./entry.js";
 import { Epochs } from "./epochs.js";
@@ -12,14 +13,14 @@ export interface MemoryLogOptions {
 /** A log in this process's memory: nothing survives a restart, which every client is told as a gap. */
 export function createMemoryLog({ retention }: MemoryLogOptions = {}): Log {
   const kept = new Map<number, Entry>();
-  const limits = { ...defaultRetention, ...retention };
+  const limits = withDefaults(defaultRetention, retention);
   const channels = new Channels(limits, (sequence) => kept.delete(sequence));
   const epochs = new Epochs().begin(1, false);
   return new SequencedLog({
     channels,
     keys: new Keys(limits.keyAgeMs),
     tail: 0,
-    cacheBytes: 0,
+    cacheBytes: 4 * 1024 * 1024, // references, not copies: for reading near the tail without asking each channel
     storage: {
       epochs,
       get storedBytes() {

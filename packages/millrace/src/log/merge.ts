@@ -26,8 +26,7 @@ export function mergeAfter(rings: readonly Ring[], after: number, limitBytes: nu
     const index = ring.firstAfter(after);
     if (index < ring.length) heap.push({ ring, index, sequence: ring.sequenceAt(index) });
   }
-  const ascending = (a: Cursor, b: Cursor) => a.sequence < b.sequence;
-  heapify(heap, ascending);
+  heapify(heap);
   const refs: Ref[] = [];
   let bytes = 0;
   for (let top = heap[0]; top; top = heap[0]) {
@@ -35,54 +34,52 @@ export function mergeAfter(rings: readonly Ring[], after: number, limitBytes: nu
     bytes += size;
     if (bytes > limitBytes && refs.length > 0) return { refs, done: false };
     refs.push({ sequence: top.sequence, bytes: size, place: top.ring.placeAt(top.index) });
-    advance(heap, top, 1, ascending);
+    advance(heap, top);
   }
   return { refs, done: true };
 }
 
-/** The sequence of the `count`th newest entry of all the rings; undefined when they hold fewer, or count is 0. */
-export function newest(rings: readonly Ring[], count: number): number | undefined {
-  const heap: Cursor[] = [];
-  for (const ring of rings) {
-    if (ring.length > 0) heap.push({ ring, index: ring.length - 1, sequence: ring.sequenceAt(ring.length - 1) });
+/** The sequence behind which the newest `count` entries of all the rings lie; 0 when they hold no more. */
+export function behindNewest(rings: readonly Ring[], count: number, tail: number): number {
+  const behind = (sequence: number) => {
+    let entries = 0;
+    for (const ring of rings) entries += ring.length - ring.firstAfter(sequence);
+    return entries;
+  };
+  // By halves: walking back a million entries held up everyone for the sake of one client's parameter.
+  let low = 0;
+  let high = tail;
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (behind(middle) >= count) low = middle;
+    else high = middle - 1;
   }
-  const descending = (a: Cursor, b: Cursor) => a.sequence > b.sequence;
-  heapify(heap, descending);
-  let sequence: number | undefined;
-  for (let taken = 0; taken < count; taken++) {
-    const top = heap[0];
-    if (!top) return undefined;
-    sequence = top.sequence;
-    advance(heap, top, -1, descending);
-  }
-  return sequence;
+  return low;
 }
 
-type Before = (a: Cursor, b: Cursor) => boolean;
-
-function advance(heap: Cursor[], top: Cursor, step: 1 | -1, before: Before): void {
-  top.index += step;
-  if (top.index >= 0 && top.index < top.ring.length) top.sequence = top.ring.sequenceAt(top.index);
+function advance(heap: Cursor[], top: Cursor): void {
+  top.index++;
+  if (top.index < top.ring.length) top.sequence = top.ring.sequenceAt(top.index);
   else {
     const last = heap.pop() as Cursor;
     if (last === top) return;
     heap[0] = last;
   }
-  sink(heap, 0, before);
+  sink(heap, 0);
 }
 
-function heapify(heap: Cursor[], before: Before): void {
-  for (let at = (heap.length >> 1) - 1; at >= 0; at--) sink(heap, at, before);
+function heapify(heap: Cursor[]): void {
+  for (let at = (heap.length >> 1) - 1; at >= 0; at--) sink(heap, at);
 }
 
-function sink(heap: Cursor[], from: number, before: Before): void {
+function sink(heap: Cursor[], from: number): void {
   const cursor = heap[from] as Cursor;
   let at = from;
   for (;;) {
     let child = at * 2 + 1;
     if (child >= heap.length) break;
-    if (child + 1 < heap.length && before(heap[child + 1] as Cursor, heap[child] as Cursor)) child++;
-    if (!before(heap[child] as Cursor, cursor)) break;
+    if (child + 1 < heap.length && (heap[child + 1] as Cursor).sequence < (heap[child] as Cursor).sequence) child++;
+    if ((heap[child] as Cursor).sequence >= cursor.sequence) break;
     heap[at] = heap[child] as Cursor;
     at = child;
   }

@@ -81,7 +81,7 @@ export class SequencedLog implements Log {
   #closed: Promise<void> | undefined;
   #readable = true;
   #idle: (() => void) | undefined;
-  #listener: (entries: readonly Entry[]) => void = () => {};
+  #listener: ((entries: readonly Entry[]) => void) | undefined;
   tail: number;
 
   constructor({ storage, channels, keys, tail, cacheBytes }: SequencedLogParts) {
@@ -105,7 +105,7 @@ export class SequencedLog implements Log {
       if (this.#closed) throw new MillraceError("closed", "the log is closed");
       size = sizeOf(events);
       const known = idempotency && this.#keys.find(idempotency.key, idempotency.digest, Date.now());
-      if (known) return Promise.resolve(known);
+      if (known) return Promise.resolve(known).then((appended) => ({ ...appended, repeated: true }));
       if (events.length === 0) return Promise.resolve({ first: this.tail + 1, count: 0 });
     } catch (error) {
       return Promise.reject(error);
@@ -151,6 +151,7 @@ export class SequencedLog implements Log {
   }
 
   onCommit(listener: (entries: readonly Entry[]) => void): void {
+    if (this.#listener) throw new MillraceError("invalid_option", "this log has a hub already: give each hub its own");
     this.#listener = listener;
   }
 
@@ -271,7 +272,7 @@ export class SequencedLog implements Log {
     for (const key of batch.keys) this.#keys.add(key);
     this.tail += batch.entries.length;
     try {
-      this.#listener(batch.entries);
+      this.#listener?.(batch.entries);
     } catch (error) {
       // A fault of the listener: the process hears of it, but neither the publishers nor the next batch do.
       setImmediate(() => {

@@ -16,8 +16,11 @@ export interface GapData {
   readonly channels: readonly string[];
 }
 
-/** The first block of a stream: the reconnection time, and a cursor before any event has come. */
-export const openBlock = (retryMs: number, id: string): string => encodeBlock({ retry: retryMs, id });
+/**
+ * The first block of a stream: the reconnection time, and a cursor before any event has come. No cursor while a gap is
+ * still to be said: a client that is cut in front of it would come back with a good one, and never be told.
+ */
+export const openBlock = (retryMs: number, id: string | undefined): string => encodeBlock({ retry: retryMs, id });
 
 /** Moves the last event id, dispatches nothing. */
 export const cursorBlock = (id: string): string => encodeBlock({ id });
@@ -33,8 +36,8 @@ export const heartbeatBlock = (timeMs: number, id: string): string =>
 export const gapBlock = (id: string, gap: GapData): string =>
   encodeBlock({ id, event: "millrace.gap", data: JSON.stringify(gap) });
 
-/** The last block of a stream whose client may come back, after `retryMs`. */
-export const closeBlock = (id: string, reason: string, retryMs: number): string =>
+/** The last block of a stream whose client may come back, after `retryMs`. No id: as for `openBlock`. */
+export const closeBlock = (id: string | undefined, reason: string, retryMs: number): string =>
   encodeBlock({ id, event: "millrace.close", retry: retryMs, data: JSON.stringify({ reason, reconnect: true }) });
 
 /** The last block of a stream whose client shall not come back. */

@@ -51,7 +51,8 @@ export function selectionOf(exact: Iterable<string>, prefixes: Iterable<string> 
     if (wider === undefined || !prefix.startsWith(wider)) wide.push(prefix);
   }
   const known = new Set(wide);
-  const names = [...new Set(exact)].filter((name) => !prefixesOf(name).some((prefix) => known.has(prefix))).sort();
+  const isCovered = (name: string) => wide.length > 0 && prefixesOf(name).some((prefix) => known.has(prefix));
+  const names = [...new Set(exact)].filter((name) => !isCovered(name)).sort();
   return {
     exact: names,
     prefixes: wide,

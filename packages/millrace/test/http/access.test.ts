@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { AccessRequest, Action } from "../../src/index.js";
+import type { AccessRequest, Action, Identity } from "../../src/index.js";
 import { createHub } from "../../src/index.js";
-import { forms, json, open, start } from "./support/index.js";
+import { type Form, forms, json, open, start } from "./support/index.js";
 
 describe.each(forms)("who may do what over $name", (form) => {
   test("by default anyone reads, and nobody does anything else", async () => {
@@ -80,6 +80,40 @@ describe.each(forms)("who may do what over $name", (form) => {
     expect(await answer.text()).not.toContain("1234");
     expect(hub.errors).toHaveLength(1);
     expect(hub.hub.stats().opened).toBe(0);
+  });
+});
+
+describe("what authorize answers is checked", () => {
+  const [, , fetchForm] = forms as [Form, Form, Form];
+  test.each<[unknown, RegExp]>([
+    [undefined, /undefined/],
+    [null, /null/],
+    [true, /true/],
+    ["ann", /"ann"/],
+    [{ refuse: 404 }, /refuse.*404/],
+    [{ user: 42 }, /user.*42/],
+    [{ user: "" }, /user.*""/],
+    [{ user: null }, /user.*null/],
+    [{ roles: "admin" }, /roles.*"admin"/],
+    [{ roles: ["a", 7] }, /roles.*7/],
+    [{ expiresAtMs: Number.NaN }, /expiresAtMs.*NaN/],
+    [{ expiresAtMs: "2026" }, /expiresAtMs.*"2026"/],
+  ])("%j is the application's mistake", async (answer, message) => {
+    await using hub = await start(fetchForm, { authorize: () => answer as Identity });
+    expect((await hub.call("/events")).status).toBe(500);
+    expect(hub.errors).toEqual([expect.objectContaining({ message: expect.stringMatching(message) })]);
+    expect(hub.errors).toEqual([expect.objectContaining({ message: expect.stringMatching(/^authorize /) })]);
+  });
+
+  test("credentials that have expired are none", async () => {
+    let expiresAtMs = Date.now() - 1;
+    await using hub = await start(fetchForm, { authorize: () => ({ user: "ann", expiresAtMs }) });
+    const answer = await hub.call("/events?mode=poll&rewind=all");
+    expect(answer.status).toBe(401);
+    expect(await answer.problem()).toMatchObject({ code: "unauthorized", detail: expect.stringContaining("expired") });
+    expiresAtMs = Infinity;
+    await open(hub, "/events");
+    expect(hub.errors).toEqual([]);
   });
 });
 
@@ -196,6 +230,8 @@ describe.each(forms)("the Host over $name", (form) => {
     ["hub.example", 200],
     ["hub.example:8080", 200],
     ["HUB.example", 200],
+    ["hub.example.", 200],
+    ["hub.example.:8080", 200],
     ["localhost:4000", 200],
     ["127.0.0.1", 200],
     ["[::1]:4000", 200],
@@ -210,7 +246,7 @@ describe.each(forms)("the Host over $name", (form) => {
     if (status === 403) {
       expect(await answer.problem()).toMatchObject({
         code: "forbidden_host",
-        detail: expect.stringContaining("--allowed-host"),
+        detail: expect.stringContaining("allowedHosts"),
       });
     }
   });

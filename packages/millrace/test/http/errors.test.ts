@@ -15,7 +15,9 @@ function rowsOf(text: string): Map<string, string[]> {
   return new Map(Array.from(rows, ([, code = "", cells = ""]) => [code, cells.split("|").map((cell) => cell.trim())]));
 }
 
-const sources = readdirSync(at("../../src/http")).map((name) => readFileSync(at(`../../src/http/${name}`), "utf8"));
+const sources = readdirSync(at("../../src/http"), { recursive: true, encoding: "utf8" })
+  .filter((name) => name.endsWith(".ts"))
+  .map((name) => readFileSync(at(`../../src/http/${name}`), "utf8"));
 
 /** Every status and code that the HTTP API writes of its own. */
 function usedOverHttp(): { code: string; status: number }[] {

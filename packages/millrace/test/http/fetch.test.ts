@@ -135,3 +135,31 @@ describe("Fetch", () => {
     expect(errors).toEqual([expect.objectContaining({ message: expect.stringContaining("before a body parser") })]);
   });
 });
+
+// Runtimes hand over other things than an address: secrets of the environment, a server, a context.
+test.each([undefined, null, "192.0.2.1", { SECRET: "hunter2" }, { remoteAddress: { hostname: "x" } }])(
+  "what is no address is none: %j",
+  async (info) => {
+    const hub = createHub();
+    const response = await (hub.fetch as (request: Request, info: unknown) => Promise<Response>)(
+      new Request(url("/events")),
+      info,
+    );
+    expect(response.status).toBe(200);
+    expect([...hub.connections()].map(({ remoteAddress }) => remoteAddress)).toEqual([undefined]);
+    await hub.close({ drainMs: 100 });
+  },
+);
+
+test("an onAnswer that throws is told to onError, and changes no answer", async () => {
+  const errors: unknown[] = [];
+  const hub = createHub({
+    onAnswer: () => {
+      throw new Error("mine");
+    },
+    onError: (error) => errors.push(error),
+  });
+  expect((await hub.fetch(new Request(url("/health"))))?.status).toBe(200);
+  expect(errors).toEqual([new Error("mine")]);
+  await hub.close();
+});

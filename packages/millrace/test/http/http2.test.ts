@@ -2,7 +2,7 @@ import http2 from "node:http2";
 import { expect, test } from "vitest";
 import { createHub, type MillraceOptions } from "../../src/index.js";
 import { EventReader } from "./support/events.js";
-import { listen, until } from "./support/index.js";
+import { listen, until, within } from "./support/index.js";
 
 async function serve(options: MillraceOptions = {}, prepare: (response: http2.Http2ServerResponse) => void = () => {}) {
   const errors: unknown[] = [];
@@ -41,6 +41,33 @@ test("a publisher that leaves within its body is no error of the hub", async () 
   await until("it is over", () => server.underWay() === 0);
   expect(server.errors).toEqual([]);
   expect(server.hub.log.tail).toBe(0);
+});
+
+test("bodies under way are bounded in all: further ones are told to come later", async () => {
+  await using server = await serve();
+  const send = () => {
+    const request = server.session.request({
+      ":method": "POST",
+      ":path": "/publish",
+      "content-type": "application/json",
+    });
+    request.on("error", () => {}).write(Buffer.alloc(1_000_000, " "));
+    return request;
+  };
+  const requests = Array.from({ length: 67 }, send);
+  const refused = new Promise<http2.IncomingHttpHeaders>((resolve) => {
+    for (const request of requests) request.on("response", resolve);
+  });
+  const answered = await within("a refusal", refused, 10_000);
+  expect(answered[":status"]).toBe(503);
+  expect(answered["retry-after"]).toBeDefined();
+  for (const request of requests) request.close(http2.constants.NGHTTP2_CANCEL);
+  await until("all are over", () => server.underWay() === 0);
+  const request = server.session.request({ ":method": "POST", ":path": "/publish", "content-type": "application/json" });
+  request.end('{"data":1}');
+  const head = await new Promise<http2.IncomingHttpHeaders>((resolve) => request.on("response", resolve));
+  expect(head[":status"]).toBe(200);
+  request.close();
 });
 
 test("many streams share one connection, and one that stalls holds up no other", async () => {

@@ -1,11 +1,17 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import http2 from "node:http2";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import tls from "node:tls";
 import { describe, expect, test } from "vitest";
-import { listen } from "../../src/http/index.js";
+import { type ListenerOptions, listen } from "../../src/http/index.js";
 import { createHub, type Millrace } from "../../src/index.js";
-import { callHttp1, connectRaw, until } from "./support/index.js";
+import { callHttp1, connectRaw, until, within } from "./support/index.js";
 
-async function listening(hub: Millrace) {
+async function listening(hub: Millrace, options: Partial<ListenerOptions> = {}) {
   const listener = await listen({
+    ...options,
     host: "127.0.0.1",
     port: 0,
     onRequest: (request, response) => {
@@ -104,5 +110,71 @@ describe("one port for HTTP/1.1 and HTTP/2", () => {
     await server.listener.close();
     await one.closed;
     await until("both are gone", () => made.stats().connections === 0);
+  });
+});
+
+function certificate() {
+  const folder = mkdtempSync(join(tmpdir(), "millrace-tls-"));
+  const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
+  const made = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1"];
+  execFileSync("openssl", [...made, "-keyout", key, "-out", cert, "-subj", "/CN=localhost"], { stdio: "ignore" });
+  const texts = { key: readFileSync(key), cert: readFileSync(cert) };
+  rmSync(folder, { recursive: true });
+  return texts;
+}
+
+/** Says something over TLS; resolves when the connection has ended. */
+async function connectTls(port: number, protocol: string, bytes: string | Buffer) {
+  const socket = tls.connect({ port, host: "127.0.0.1", rejectUnauthorized: false, ALPNProtocols: [protocol] });
+  socket.on("error", () => socket.destroy()).resume();
+  const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+  await within("TLS", new Promise<void>((resolve) => socket.once("secureConnect", resolve)));
+  socket.write(bytes);
+  return { socket, closed };
+}
+
+const unfinishedHead = "GET /health HTTP/1.1\r\nHost: x\r\n";
+const unfinishedBody =
+  "POST /publish HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{";
+
+describe("what a peer leaves unfinished", () => {
+  const pem = certificate();
+
+  test("over TLS, close() waits for none of it", async () => {
+    const made = hub();
+    await using server = await listening(made, { tls: pem });
+    const silent = await connectRaw(server.port);
+    const body = await connectTls(server.port, "http/1.1", unfinishedBody);
+    const head = await connectTls(server.port, "http/1.1", unfinishedHead);
+    const stream = await connectTls(server.port, "http/1.1", "GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
+    await until("the stream is there", () => made.stats().connections === 1);
+    await within("close", server.listener.close(), 2000);
+    await within("the end of all", Promise.all([silent, body, head, stream].map(({ closed }) => closed)));
+  });
+
+  test("without TLS, close() waits for none of it", async () => {
+    await using server = await listening(hub());
+    const silent = await connectRaw(server.port);
+    const body = await connectRaw(server.port);
+    body.send(unfinishedBody);
+    const preface = await connectRaw(server.port);
+    preface.send("PRI * HTTP/2.0\r\n");
+    expect((await callHttp1(server.port, "/health")).status).toBe(200);
+    await within("close", server.listener.close(), 2000);
+    await within("the end of all", Promise.all([silent, body, preface].map(({ closed }) => closed)));
+  });
+
+  test.each([true, false])("a handshake and a head have their time, TLS: %s", async (secure) => {
+    await using server = await listening(hub(), { headMs: 200, ...(secure ? { tls: pem } : {}) });
+    const silent = await connectRaw(server.port);
+    await within("the end of the silent one", silent.closed);
+    const connect = secure
+      ? (bytes: string) => connectTls(server.port, "http/1.1", bytes)
+      : async (bytes: string) => {
+          const raw = await connectRaw(server.port);
+          raw.send(bytes);
+          return raw;
+        };
+    await within("the end of the unfinished head", (await connect(unfinishedHead)).closed);
   });
 });

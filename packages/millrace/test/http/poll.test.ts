@@ -53,6 +53,17 @@ describe.each(forms)("long-polling over $name", (form) => {
     expect((await answer.events.rest()).map(({ data }) => data)).toEqual(expected);
   });
 
+  test("one that is ended in onConnection is answered with its farewell", async () => {
+    await using hub = await start(form, {
+      onConnection: (connection, what) => what === "open" && hub.hub.disconnect(connection, { reconnect: false }),
+    });
+    const answer = await hub.call("/events?mode=poll&rewind=0");
+    expect(answer.status).toBe(200);
+    expect(await answer.text()).toContain("id: millrace.closed");
+    expect(hub.errors).toEqual([]);
+    await until("it is gone", () => hub.hub.stats().connections === 0);
+  });
+
   test("rewind=0 is the tail: it waits there", async () => {
     await using hub = await start(form);
     await hub.hub.publish({ data: "0" });

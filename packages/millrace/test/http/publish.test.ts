@@ -140,6 +140,39 @@ describe.each(forms)("publishing over $name", (form) => {
     expect((await hub.call("/publish", json({ channel: "@user/nobody", data: "kept" }))).status).toBe(200);
   });
 
+  test("a key is each user's own", async () => {
+    await using hub = await start(form, {
+      authorize: (request) => {
+        const user = request.header("x-user");
+        return user === undefined ? {} : { user };
+      },
+    });
+    const call = (data: number, user?: string) =>
+      json({ data }, { "idempotency-key": "order 7", ...(user === undefined ? {} : { "x-user": user }) });
+    for (const [data, user] of [[1, "ann"], [2, "bob"], [3]] as const) {
+      expect((await hub.call("/publish", call(data, user))).status).toBe(200);
+      expect((await hub.call("/publish", call(data, user))).status).toBe(200);
+    }
+    expect(hub.hub.log.tail).toBe(3);
+    expect((await hub.call("/publish", call(2, "ann"))).status).toBe(422);
+  });
+
+  test.each(["", "x".repeat(257)])("a key has 1 to 256 bytes", async (key) => {
+    await using hub = await start(form);
+    const answer = await hub.call("/publish", json({ data: 1 }, { "idempotency-key": key }));
+    expect(answer.status).toBe(400);
+    expect(await answer.problem()).toMatchObject({ code: "invalid_event", detail: expect.stringContaining("256") });
+  });
+
+  test("a body that does not come in time is answered 408", async () => {
+    await using hub = await start(form, { limits: { bodyMs: 100 } });
+    const answer = await hub.call("/publish", { ...json({ data: 1 }), unfinished: true });
+    expect(answer.status).toBe(408);
+    expect((await answer.problem()).code).toBe("request_timeout");
+    expect(hub.errors).toEqual([]);
+    await until("it is over", () => hub.open() === 0);
+  });
+
   test("again with the same key: the same ids and nothing new; with another body 422", async () => {
     await using hub = await start(form);
     const call = json([{ data: 1 }, { data: 2 }], { "idempotency-key": "order 7" });

@@ -72,8 +72,8 @@ interface Client {
 
 async function settle(hub: Hub): Promise<void> {
   let before = -1;
-  let quiet = 0;
-  while (quiet < 5) {
+  let quiet = 0; // a turn writes once at most, and merely looks at those who have had theirs
+  while (quiet < 200) {
     await nextTurn();
     const { deliveries, gaps } = hub.stats();
     quiet = deliveries + gaps === before ? quiet + 1 : 0;
@@ -148,13 +148,13 @@ async function play(steps: readonly Step[], events: number): Promise<void> {
 test("everyone gets everything, once and in order", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), (steps) => play(steps, 1_000)),
-    { numRuns: 500 },
+    { numRuns: 300 },
   );
 });
 
 test("with little retention a gap is said exactly when something is missing", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 80 }), (steps) => play(steps, 6)),
-    { numRuns: 500 },
+    { numRuns: 300 },
   );
 });

@@ -3,14 +3,7 @@ import { Hub } from "../../src/hub/index.js";
 import { createMemoryLog } from "../../src/log/index.js";
 import { parseSelection } from "../../src/protocol/index.js";
 import { RecordingSink } from "./recording-sink.js";
-
-async function until(condition: () => boolean): Promise<void> {
-  const endMs = Date.now() + 5000;
-  while (!condition()) {
-    if (Date.now() > endMs) throw new Error("it did not come true in 5 s");
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
+import { until } from "./until.js";
 
 const large = "x".repeat(40_000);
 

@@ -8,6 +8,8 @@ export class RecordingSink implements Sink {
   readonly writes: Uint8Array[] = [];
   /** Answers "full" to every write while set. */
   stalled = false;
+  /** Set: its peer does not go when it is ended. */
+  lingers = false;
   ended = false;
   closed = false;
   text = "";
@@ -43,7 +45,7 @@ export class RecordingSink implements Sink {
   end(lastBytes?: Uint8Array): void {
     if (lastBytes) this.write(lastBytes);
     this.ended = true;
-    this.destroy();
+    if (!this.lingers) this.destroy();
   }
 
   destroy(): void {

@@ -1,6 +1,7 @@
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { withDefaults } from "../../protocol/index.js";
 import { Channels } from "../channels.js";
 import { Epochs } from "../epochs.js";
 import { Keys } from "../keys.js";
@@ -36,7 +37,7 @@ export interface DiskLogOptions {
 export async function openDiskLog(folder: string, options: DiskLogOptions = {}): Promise<Log> {
   const { durability = "process", cacheBytes = 8 * 1024 * 1024 } = options;
   const onNotice = options.onNotice ?? ((message) => process.emitWarning(message, "MillraceWarning"));
-  const retention = { ...defaultRetention, ...options.retention };
+  const retention = withDefaults(defaultRetention, options.retention);
   fs.mkdirSync(folder, { recursive: true });
   const lock = await lockStore(folder);
   try {

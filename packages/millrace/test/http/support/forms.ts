@@ -9,6 +9,8 @@ export interface Call {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
+  /** The body goes out, but not its end. */
+  readonly unfinished?: boolean;
   /** The client leaves when it fires, answered or not. */
   readonly signal?: AbortSignal;
 }
@@ -65,9 +67,9 @@ function answerOf(status: number, header: Head, body: AsyncIterable<Uint8Array>,
 
 /** Sends a request to a server of HTTP/1.1, on a connection of its own unless an agent is given. */
 export function callHttp1(port: number, target: string, call: Call = {}, agent?: http.Agent): Promise<Answer> {
-  const { method = "GET", headers = {}, body, signal } = call;
+  const { method = "GET", headers = {}, body, unfinished, signal } = call;
   return new Promise((resolve, reject) => {
-    const length = body === undefined ? {} : { "content-length": String(Buffer.byteLength(body)) };
+    const length = body === undefined || unfinished ? {} : { "content-length": String(Buffer.byteLength(body)) };
     const request = http.request({
       ...{ host: "127.0.0.1", port, path: target, method, agent: agent ?? false },
       headers: { ...length, ...headers },
@@ -78,12 +80,14 @@ export function callHttp1(port: number, target: string, call: Call = {}, agent?:
       const header = (name: string) => response.headers[name] as string | undefined;
       resolve(answerOf(response.statusCode ?? 0, header, response, () => request.destroy()));
     });
-    request.end(typeof body === "string" ? Buffer.from(body) : body); // with a text, Node would write the head as UTF-8
+    const bytes = typeof body === "string" ? Buffer.from(body) : body;
+    if (unfinished) request.write(bytes);
+    else request.end(bytes); // with a text, Node would write the head as UTF-8
   });
 }
 
 function callHttp2(port: number, target: string, call: Call): Promise<Answer> {
-  const { method = "GET", headers = {}, body, signal } = call;
+  const { method = "GET", headers = {}, body, unfinished, signal } = call;
   return new Promise((resolve, reject) => {
     const session = http2.connect(`http://127.0.0.1:${port}`);
     session.on("error", reject);
@@ -104,24 +108,29 @@ function callHttp2(port: number, target: string, call: Call): Promise<Answer> {
       const header = (name: string) => head[name] as string | undefined;
       resolve(answerOf(head[":status"] ?? 0, header, request, leave));
     });
-    if (body !== undefined) request.end(body);
+    if (unfinished) request.write(body);
+    else if (body !== undefined) request.end(body);
   });
 }
 
 async function callFetch(hub: Millrace, target: string, call: Call): Promise<Answer> {
-  const { method, headers, body, signal } = call;
+  const { method, headers, body, unfinished, signal } = call;
   const leaving = new AbortController();
   signal?.addEventListener("abort", () => leaving.abort());
   const request = new Request(`http://127.0.0.1${target}`, {
     ...(method === undefined ? {} : { method }),
     ...(headers === undefined ? {} : { headers }),
-    ...(body === undefined ? {} : { body: body as string | Uint8Array<ArrayBuffer> }),
+    ...(body === undefined ? {} : { body: unfinished ? endless(body) : (body as string | Uint8Array<ArrayBuffer>) }),
+    duplex: "half",
     signal: leaving.signal,
   });
-  const response = (await hub.fetch(request, "127.0.0.1")) ?? new Response("not found\n", { status: 404 });
+  const response = (await hub.fetch(request, { remoteAddress: "127.0.0.1" })) ?? new Response("not found\n", { status: 404 });
   const header = (name: string) => response.headers.get(name) ?? undefined;
   return answerOf(response.status, header, bytesOf(response.body), () => leaving.abort());
 }
+
+const endless = (body: string | Uint8Array) =>
+  new ReadableStream<Uint8Array>({ start: (controller) => controller.enqueue(Buffer.from(body)) });
 
 async function* bytesOf(body: ReadableStream<Uint8Array> | null): AsyncGenerator<Uint8Array> {
   if (body) yield* body;

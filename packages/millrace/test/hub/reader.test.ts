@@ -1,0 +1,59 @@
+import { expect, test } from "vitest";
+import { Hub } from "../../src/hub/index.js";
+import { createMemoryLog } from "../../src/log/index.js";
+
+const makeHub = () => new Hub({ log: createMemoryLog(), heartbeatMs: 0 });
+
+test("reads from the moment it is asked for, not from the first event that is taken", async () => {
+  const hub = makeHub();
+  const events = hub.subscribe({ channels: ["a"] });
+  await hub.publish([
+    { channel: "a", event: "tick", data: { n: 1 }, key: "k" },
+    { channel: "b", data: "other" },
+  ]);
+  expect((await events[Symbol.asyncIterator]().next()).value).toMatchObject({
+    channel: "a",
+    event: "tick",
+    data: { n: 1 },
+    key: "k",
+  });
+  await hub.close();
+});
+
+test("says at once what is wrong", async () => {
+  const hub = makeHub();
+  expect(() => hub.subscribe({ channels: ["a\n"] })).toThrow(/CR, LF or NUL/);
+  expect(() => hub.subscribe({ channels: ["a"], rewind: -1 })).toThrow(/rewind/);
+  await hub.close();
+});
+
+test.each(["the loop is left", "its signal fires", "the hub ends"])("ends when %s", async (how) => {
+  const hub = makeHub();
+  const controller = new AbortController();
+  const iterator = hub.subscribe({ channels: ["a"], signal: controller.signal })[Symbol.asyncIterator]();
+  const waiting = iterator.next();
+  if (how === "the loop is left") await iterator.return?.();
+  else if (how === "its signal fires") controller.abort();
+  else await hub.close();
+  expect(await waiting).toEqual({ done: true, value: undefined });
+  await hub.close();
+});
+
+test("goes on behind an id, and is told of a gap", async () => {
+  const hub = makeHub();
+  const ids = await hub.publish([1, 2, 3].map((data) => ({ channel: "a", data })));
+  const rest: unknown[] = [];
+  for await (const { data } of hub.subscribe({ channels: ["a"], lastEventId: ids[0] as string })) {
+    rest.push(data);
+    if (rest.length === 2) break;
+  }
+  expect(rest).toEqual([2, 3]);
+  const gaps: unknown[] = [];
+  const onGap = (gap: unknown) => gaps.push(gap);
+  for await (const { data } of hub.subscribe({ channels: ["a"], lastEventId: "elsewhere-1", onGap })) {
+    expect(data).toBe(1);
+    break;
+  }
+  expect(gaps).toEqual([{ may: false, channels: [] }]);
+  await hub.close();
+});
