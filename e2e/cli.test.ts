@@ -1,5 +1,7 @@
 /** The executable, as people and scripts call it. */
+import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -68,7 +70,8 @@ describe("help and version", () => {
     [["serve", "--prot", "1"], /unknown option --prot: known are --host, --port/],
     [["--prot", "1"], /unknown option --prot/],
     [["serve", "4000"], /unexpected argument "4000"/],
-    [["subscribe", "--url", "localhost:4000"], /--url is "localhost:4000": it should be an address such as/],
+    [["subscribe", "--url", "localhost:4000"], /--url is not valid: it should be an address such as/],
+    [["serve", "--store", "memory", "--durability", "power"], /--durability power contradicts --store memory: /],
     [["publish", "a", "b", "c"], /unexpected argument "c"/],
     [["serve", "--tls-cert", "cert.pem"], /--tls-cert and --tls-key go together/],
     [["serve", "--tls-cert", "none.pem", "--tls-key", "none.pem"], /the certificate cannot be read: ENOENT/],
@@ -118,12 +121,24 @@ describe("serve", () => {
     expect((await fetch(`${url}/health`)).status).toBe(200);
   });
 
+  test.each(["text", "json"])("goes on when its log cannot be written, as %s", async (format) => {
+    const flags = `--port 0 --store memory --log-level debug --log-format ${format}`;
+    const script = `exec "${process.execPath}" "${bin}" serve ${flags} 2>/dev/full`;
+    await using shell = startCommand("bash", ["-c", script], { cwd: folder, group: true });
+    await until("the line", () => shell.lines().length > 0);
+    const url = /http:\S+/.exec(shell.stdout())?.[0] ?? "";
+    for (let at = 0; at < 5; at++) await publish(url, "general", ["into a log that is full"]);
+    expect((await fetch(`${url}/health`)).status).toBe(200);
+    shell.kill("SIGTERM");
+    expect(await shell.ended).toEqual({ code: 0, signal: null });
+  });
+
   test("refuses a store that another hub has open, in one line", async () => {
     await using first = await startHub(["--store", "disk:./events"]);
     const second = await runCli(["serve", "--port", "0", "--store", "disk:./events"], { cwd: first.cwd });
     expect(second).toMatchObject({ code: 1, stdout: "" });
     oneLine(second.stderr);
-    expect(second.stderr).toMatch(/in use by another hub.*--store/);
+    expect(second.stderr).toMatch(/--store disk:\.\/events cannot be opened: .* in use by another hub/);
     expect((await fetch(`${first.url}/health`)).status).toBe(200);
   });
 
@@ -199,6 +214,49 @@ describe("serve", () => {
 });
 
 describe("publish", () => {
+  /** A server that answers each request with the next of `answers`, and resets the connection behind it. */
+  async function breakingServer(answers: readonly string[]) {
+    const requests: string[] = [];
+    const server = net.createServer((socket) => {
+      socket.on("error", () => {});
+      let text = "";
+      socket.on("data", (bytes) => {
+        text += bytes;
+        if (!text.endsWith('"data":"hello"}')) return;
+        const answer = answers[requests.length] ?? "";
+        requests.push(text);
+        socket.write(answer, () => setTimeout(() => socket.resetAndDestroy(), 100));
+      });
+    });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const { port } = server.address() as net.AddressInfo;
+    return { url: `http://127.0.0.1:${port}`, requests, [Symbol.dispose]: () => void server.close() };
+  }
+  const head = (length: number) =>
+    `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n`;
+  const keysOf = (requests: readonly string[]) => requests.map((text) => /idempotency-key: (\S+)/i.exec(text)?.[1]);
+
+  test("sends again, with the same key, what was answered by half", async () => {
+    const whole = '{"ids":["e-1"]}';
+    using server = await breakingServer([`${head(whole.length)}{"ids"`, head(whole.length) + whole]);
+    const { code, stdout, stderr } = await runCli(["publish", "general", "hello", "--url", server.url]);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "e-1\n" });
+    oneLine(stderr);
+    expect(stderr).toMatch(/; trying again$/m);
+    const [first, second] = keysOf(server.requests);
+    expect(first).toBeDefined();
+    expect(second).toBe(first);
+  });
+
+  test.each(["null", "hello", '{"id":1}'])("does not send again what was answered by %s", async (body) => {
+    using server = await breakingServer([head(body.length) + body]);
+    const { code, stdout, stderr } = await runCli(["publish", "general", "hello", "--url", server.url]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    oneLine(stderr);
+    expect(stderr).toMatch(/answers, but not as a hub does/);
+    expect(server.requests).toHaveLength(1);
+  });
+
   const rewind = (channel: string, count: number) =>
     runCli(["subscribe", channel, "--rewind", "all", "--count", String(count), "--url", hub.url]);
 
@@ -310,10 +368,10 @@ describe("publish", () => {
   });
 
   test("says that no hub answers, or that no hub is what answers", async () => {
-    const nobody = await runCli(["publish", "a", "b", "--url", "http://127.0.0.1:1"]);
+    const nobody = await runCli(["publish", "a", "b", "--url", "http://127.0.0.1:2"]);
     expect(nobody).toMatchObject({ code: 1, stdout: "" });
     expect(nobody.stderr).toMatch(
-      /^millrace-hub: http:\/\/127\.0\.0\.1:1 cannot be reached: \w.*; trying again\nmillrace-hub: .* cannot be reached: .*\n$/,
+      /^millrace-hub: http:\/\/127\.0\.0\.1:2 cannot be reached: \w.*; trying again\nmillrace-hub: .* cannot be reached: .*\n$/,
     );
     const other = await runCli(["publish", "a", "b", "--url", `${hub.url}/elsewhere`]);
     expect(other).toMatchObject({ code: 1, stdout: "" });
@@ -322,6 +380,28 @@ describe("publish", () => {
 });
 
 describe("subscribe", () => {
+  test.each([
+    ["a cursor that no header can carry", ["--last-event-id", "naïve€"], /cannot be sent: /],
+    ["a cursor of two lines", ["--last-event-id", "one\ntwo\u001b"], /cannot be sent: [^\p{Cc}]*\n$/u],
+    ["a cursor with a control character", ["--last-event-id", "one\u001btwo"], /last-event-id/],
+    ["a port that fetch refuses", ["--url", "http://127.0.0.1:6000"], /bad port/],
+  ])("does not try again what can never be sent: %s", async (_, flags, message) => {
+    const { code, stdout, stderr } = await runCli(["subscribe", "--url", hub.url, ...flags]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    oneLine(stderr);
+    expect(stderr).toMatch(message);
+  });
+
+  test("repeats no password of an address", async () => {
+    for (const url of ["http://user:hush@127.0.0.1:4000", "user:hush@127.0.0.1", "http://user:hush@127.0.0.1:99999"]) {
+      const { code, stdout, stderr } = await runCli(["subscribe", "--url", url]);
+      expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+      oneLine(stderr);
+      expect(stderr).toMatch(/--url is not valid: .* without a user or a password/);
+      expect(stderr).not.toMatch(/hush|user:/);
+    }
+  });
+
   test("prints one event a line, control characters escaped", async () => {
     const texts = ["plain", "two\nlines", "\u001b[2Jclear", "tab\tstays", "\r\n", "\u0085\u2028\u202e"];
     await publish(hub.url, "escapes", texts);

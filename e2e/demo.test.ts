@@ -213,7 +213,9 @@ describe.skipIf(!available.available)("the demo's page", { meta: { skipReason: a
       expect(headers.get("x-content-type-options")).toBe("nosniff");
     }
     expect(await (await fetch(hub.url)).text()).not.toMatch(/<style|<script(?! type="module" src=)| style=| on\w+=/);
-    expect((await fetch(`${hub.url}/nothing`)).status).toBe(404);
+    const nothing = await fetch(`${hub.url}/nothing`);
+    expect(nothing.status).toBe(404);
+    expect(await nothing.json()).toMatchObject({ status: 404, code: "not_found" });
     expect((await fetch(`${hub.url}/..%2fpackage.json`)).status).toBe(404);
   });
 

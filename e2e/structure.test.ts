@@ -12,12 +12,10 @@ const library = join(root, "packages/millrace");
 const hubPackage = join(root, "packages/millrace-hub");
 
 interface Room {
-  /** Other rooms that it may import from; what those import is not implied. `*`: all of them. */
+  /** Other rooms that it may import from; what those import is not implied. */
   rooms: readonly string[];
   /** What it may import from Node: `node:…` names, or `*`. */
   node: readonly string[];
-  /** Packages that it may import: optional peers of the library, which the user brings. */
-  packages?: readonly string[];
   /** No global that only browsers or only Node have. */
   pure?: boolean;
 }
@@ -36,18 +34,12 @@ const rooms: Record<string, Room> = {
   "log/index": { rooms: ["protocol", "log", "log/memory"], node: [] },
   "log/memory": { rooms: ["protocol", "log"], node: everythingButHttp },
   "log/disk": { rooms: ["protocol", "log"], node: [...everythingButHttp, "node:net"] },
-  "log/redis": { rooms: ["protocol", "log"], node: everythingButHttp },
   sink: { rooms: ["protocol"], node: anyNode },
   hub: { rooms: ["protocol", "log", "sink"], node: everythingButHttp },
-  stream: { rooms: ["protocol", "sink"], node: everythingButHttp },
-  http: { rooms: ["protocol", "log", "sink", "hub", "stream"], node: anyNode },
-  client: { rooms: ["protocol"], node: [] },
-  react: { rooms: ["protocol", "client"], node: [], packages: ["react"] },
-  vue: { rooms: ["protocol", "client"], node: [], packages: ["vue"] },
-  testing: { rooms: ["*"], node: anyNode, packages: ["vitest"] },
+  http: { rooms: ["protocol", "log", "sink", "hub"], node: anyNode },
   // The files of src itself: index.ts composes the default log, the hub and HTTP.
   root: {
-    rooms: ["protocol", "log", "log/index", "log/memory", "log/disk", "sink", "hub", "stream", "http"],
+    rooms: ["protocol", "log", "log/index", "log/memory", "log/disk", "sink", "hub", "http"],
     node: anyNode,
   },
 };
@@ -57,7 +49,6 @@ const mustNotReach: { from: string; room: RegExp; because: string }[] = [
   { from: "hub", room: /^http$/, because: "the hub knows no HTTP" },
   { from: "hub", room: /^log\//, because: "the hub knows the Log contract, no driver; the root composes them" },
   { from: "log", room: /^log\//, because: "whoever imports the Log contract would load its drivers" },
-  { from: "client", room: /^(?!client$|protocol$)/, because: "a page would load server code" },
 ];
 
 /** Words that are globals of browsers or of Node, and rarely names of anything else. */
@@ -160,6 +151,11 @@ test("the library has sources, and each of its folders is a room of the table", 
   );
 });
 
+test("each room of the table has files: a rule about nothing would hold of anything", () => {
+  const empty = Object.keys(rooms).filter((room) => filesIn(room).length === 0);
+  expectNone(empty.map((room) => `no file of src is in the room "${room}"`));
+});
+
 test("every relative import leads to a file", () => {
   const complaints = files.flatMap((file) =>
     file.imports
@@ -181,13 +177,12 @@ describe("a room imports only what it may", () => {
         if (other !== undefined) {
           // The types of the contract may be taken from where users take them; that loads no driver.
           if (other === room || (other === "log/index" && typeOnly && allows(may.rooms, "log"))) continue;
-          if (other === "testing") complaints.push(`${where}: nothing may import testing, it is for tests of users`);
-          else if (!allows(may.rooms, other)) {
+          if (!allows(may.rooms, other)) {
             complaints.push(`${where}: ${room} may import ${may.rooms.join(", ") || "no other room"}, not ${other}`);
           }
         } else if (specifier.startsWith("node:")) {
           if (!allows(may.node, specifier)) complaints.push(`${where}: ${room} may not use ${specifier}`);
-        } else if (!specifier.startsWith(".") && !may.packages?.includes(specifier)) {
+        } else if (!specifier.startsWith(".")) {
           complaints.push(`${where}: millrace has no dependencies, and ${room} may not import this package`);
         }
       }
@@ -291,14 +286,13 @@ describe("packages", () => {
     expectNone(complaints);
   });
 
-  test("the hub package imports millrace by its public paths only, and no testing", () => {
+  test("the hub package imports millrace by its public paths only", () => {
     const exported = Object.keys(manifest(library).exports).map((path) => posix.join("millrace", path));
     const complaints = hubFiles.flatMap((file) =>
       file.imports.flatMap(({ specifier, line, target }) => {
         const where = `${inHub(file, line)} imports "${specifier}"`;
         if (target?.startsWith("../")) return `${where}: that is outside of the package's src`;
         if (!/^millrace(\/|$)/.test(specifier)) return [];
-        if (specifier === "millrace/testing") return `${where}: testing is for tests, not for the hub`;
         return exported.includes(specifier) ? [] : `${where}: millrace does not export this path`;
       }),
     );

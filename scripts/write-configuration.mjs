@@ -2,7 +2,7 @@
 // not up to date. Needs the build.
 import { readFileSync, writeFileSync } from "node:fs";
 import { commands } from "../packages/millrace-hub/dist/cli/commands.js";
-import { defaultOf } from "../packages/millrace-hub/dist/cli/help.js";
+import { defaultOf, repetitionOf } from "../packages/millrace-hub/dist/cli/help.js";
 import { envName } from "../packages/millrace-hub/dist/cli/option.js";
 import { units } from "../packages/millrace-hub/dist/cli/values.js";
 
@@ -14,10 +14,10 @@ const cell = (text) => text.replaceAll("|", "\\|");
 
 function table(options) {
   const rows = Object.entries(options).map(([name, option]) => {
-    const { value, help, off, many, default: fallback } = option;
+    const { value, help, off, default: fallback } = option;
     const notes = [
       help,
-      ...(many ? ["May be given several times; a list in the file; commas in the variable."] : []),
+      ...repetitionOf(option),
       ...(off === undefined || off === fallback ? [] : [`Turned off by ${code(off)}.`]),
     ];
     const flag = code(`--${name}${value === undefined ? "" : ` ${value}`}`);

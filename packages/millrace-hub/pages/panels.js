@@ -20,7 +20,6 @@ const figures = {
   delayP99: (s) => milliseconds(s.eventLoopDelayMs?.p99),
   delayMax: (s) => milliseconds(s.eventLoopDelayMs?.max),
   connections: (s) => count(s.connections),
-  users: (s) => counted(s.users, "user", "users"),
   uptime: (s) => duration(s.uptimeSeconds),
   requests: (s) => rate(s.requestsPerSecond),
   errors: (s) => rate(s.errorsPerSecond),

@@ -1,41 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import {
-  type Answer,
-  type Api,
-  type Authorize,
-  defaultLimits,
-  Gate,
-  handleFetch,
-  handleNode,
-  type Limits,
-  type NodeRequest,
-  type NodeResponse,
-  readOnly,
-} from "./http/index.js";
-import { type Connection, Hub, type HubOptions } from "./hub/index.js";
+import type { Api } from "./http/api.js";
+import { readOnly } from "./http/authorize.js";
+import { type FetchInfo, handleFetch } from "./http/fetch.js";
+import { Intake } from "./http/intake.js";
+import { Gate } from "./http/limits.js";
+import { handleNode, type NodeRequest, type NodeResponse, respondNotFound } from "./http/node.js";
+import { type Connection, Hub } from "./hub/index.js";
 import { createMemoryLog, type Log } from "./log/index.js";
-
-export interface MillraceOptions extends Omit<HubOptions, "log"> {
-  /** Where events are kept. Default: in memory. `openDiskLog` of `millrace/log/disk` keeps them on disk. */
-  readonly log?: Log;
-  /** Who may do what over HTTP. Default: anyone may subscribe, nobody may publish. */
-  readonly authorize?: Authorize;
-  readonly limits?: Partial<Limits>;
-  /** Origins whose pages may use the hub, `*` for any without credentials. Default: none but its own. */
-  readonly corsOrigins?: readonly string[];
-  /** Whether pages of a loopback origin may read. Default false; right for a hub that listens on loopback only. */
-  readonly loopbackOrigins?: boolean;
-  /** Names that requests may have in `Host`, beside loopback ones. Default: any. An empty list guards against DNS rebinding. */
-  readonly allowedHosts?: readonly string[];
-  /** Further parameters of `/events`, the application's own. */
-  readonly allowedParameters?: readonly string[];
-  /** Addresses of proxies whose `X-Forwarded-For` is believed. */
-  readonly trustedProxies?: readonly string[];
-  /** Told of each answer over HTTP; of a stream when it opens. */
-  readonly onAnswer?: (answer: Answer) => void;
-  /** Text for `/metrics`, with its content type. */
-  readonly metrics?: () => Promise<{ type: string; text: string }>;
-}
+import { checkOptions, hostOf, limitsOf, type MillraceOptions, originOf } from "./options.js";
 
 /** A hub inside an application: publish from anywhere, and mount `node` or `fetch` for clients. */
 export interface Millrace extends Pick<Hub, "publish" | "subscribe" | "position" | "stats" | "close" | "draining"> {
@@ -51,18 +23,12 @@ export interface Millrace extends Pick<Hub, "publish" | "subscribe" | "position"
   node(request: NodeRequest, response: NodeResponse): Promise<boolean>;
   /** As a listener of a server of its own: other paths are answered 404. */
   listener(request: IncomingMessage, response: ServerResponse): void;
-  /** Answers the hub's routes on a Fetch runtime. Resolves to undefined when the path is none of them. */
-  fetch(request: Request, remoteAddress?: string): Promise<Response | undefined>;
+  /**
+   * Answers the hub's routes on a Fetch runtime. Resolves to undefined when the path is none of them. Caps and rates for
+   * each address need `info.remoteAddress`: a `Request` does not know where it came from.
+   */
+  fetch(request: Request, info?: FetchInfo): Promise<Response | undefined>;
 }
-
-const notFound = { "content-type": "application/problem+json", "x-content-type-options": "nosniff" };
-const nowhere = {
-  type: "about:blank",
-  title: "Not Found",
-  status: 404,
-  code: "not_found",
-  detail: "no such route here",
-};
 
 /**
  * Makes a hub.
@@ -70,29 +36,37 @@ const nowhere = {
  *     const hub = createHub();
  *     http.createServer(hub.listener).listen(4000);
  *     await hub.publish({ channel: "news", data: { title: "It runs" } });
+ *
+ * @throws MillraceError `invalid_option`
  */
 export function createHub(options: MillraceOptions = {}): Millrace {
+  checkOptions(options);
   const {
     log = createMemoryLog(),
     authorize = readOnly,
-    corsOrigins: origins = [],
+    corsOrigins = [],
     loopbackOrigins: loopback = false,
     allowedHosts,
     allowedParameters = [],
     trustedProxies = [],
     onAnswer = () => {},
     onError = (error) => console.error(error),
+    heartbeatMs = 15_000,
   } = options;
-  const hub = new Hub({ ...options, log, onError });
+  const cors = { origins: corsOrigins.map(originOf), loopback };
+  const hosts = allowedHosts?.map(hostOf);
+  const limits = limitsOf(options.limits);
+  const hub = new Hub({ ...options, log, onError, heartbeatMs: heartbeatMs === Infinity ? 0 : heartbeatMs });
   const api: Api = {
     hub,
     authorize,
-    allowedHosts,
+    allowedHosts: hosts,
     allowedParameters,
     onAnswer,
     onError,
-    gate: new Gate({ ...defaultLimits, ...options.limits }, hub),
-    cors: { origins, loopback },
+    cors,
+    gate: new Gate(limits, hub),
+    intake: new Intake(limits),
     metrics: options.metrics,
   };
   const node = (request: NodeRequest, response: NodeResponse) => handleNode(api, trustedProxies, request, response);
@@ -100,9 +74,9 @@ export function createHub(options: MillraceOptions = {}): Millrace {
     node,
     listener: (request: IncomingMessage, response: ServerResponse) => {
       node(request, response).then((answered) => {
-        if (!answered) response.writeHead(404, notFound).end(JSON.stringify(nowhere));
+        if (!answered) respondNotFound(request, response);
       }, onError);
     },
-    fetch: (request: Request, remoteAddress?: string) => handleFetch(api, request, remoteAddress),
+    fetch: (request: Request, info?: FetchInfo) => handleFetch(api, request, info),
   });
 }

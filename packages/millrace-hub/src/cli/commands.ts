@@ -2,7 +2,7 @@ import { serveOptions } from "../serve/options.js";
 import { runHub } from "../serve/run.js";
 import type { Manual } from "./help.js";
 import { runPublish } from "./publish.js";
-import { readOptions, type Source } from "./read.js";
+import { configOption, readOptions, type Source } from "./read.js";
 import { runSubscribe } from "./subscribe.js";
 import { orOff, parseCount, parseKey, parseSwitch, parseText, parseUrl, positive } from "./values.js";
 
@@ -13,7 +13,8 @@ export interface Command extends Manual {
 }
 
 const targetOptions = {
-  url: { value: "URL", default: "http://127.0.0.1:4000", parse: parseUrl, help: "Address of the hub." },
+  // Secret, for what is no address may still hold a password.
+  url: { value: "URL", default: "http://127.0.0.1:4000", secret: true, parse: parseUrl, help: "Address of the hub." },
   "api-key": {
     value: "KEY",
     default: undefined,
@@ -21,7 +22,7 @@ const targetOptions = {
     parse: parseKey,
     help: "The hub's API key, where it has one. Better given by environment or file: other users of a machine see flags.",
   },
-  config: { value: "FILE", default: undefined, parse: parseText, help: "A JSON file with options." },
+  config: configOption,
 } as const;
 
 const publishOptions = {

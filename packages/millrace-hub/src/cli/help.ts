@@ -40,10 +40,16 @@ export function defaultOf({ default: fallback, value }: Option<unknown>): string
   return fallback ?? (value === undefined ? "off" : "none");
 }
 
+/** How an option is given several times, where it may be. */
+export function repetitionOf({ many, secret }: Option<unknown>): string[] {
+  if (!many) return [];
+  return [`May be given several times; a list in the file; ${secret ? "one only" : "commas"} in the variable.`];
+}
+
 function notesOf(option: Option<unknown>): string[] {
-  const { off, many } = option;
+  const { off } = option;
   return [
-    ...(many ? ["May be given several times; in the variable, with commas between."] : []),
+    ...repetitionOf(option),
     `Default: ${defaultOf(option)}.`,
     ...(off === undefined || off === option.default ? [] : [`Turned off by: ${off}.`]),
   ];

@@ -90,21 +90,24 @@ function countOf(lines: readonly string[]): number {
   return count;
 }
 
-/** Sends events as one request. What was not answered is sent again with the same key, so that nothing comes twice. */
+/** Sends events as one request. What got no whole answer is sent again with the same key, so that nothing comes twice. */
 async function send(target: Target, events: readonly string[]): Promise<void> {
   const headers = { ...authorization(target), "content-type": "application/x-ndjson", "idempotency-key": randomUUID() };
   for (let attempt = 1; ; attempt++) {
     let response: Response | undefined;
+    let accepted: string | undefined;
     try {
       response = await fetch(`${target.url}/publish`, { method: "POST", headers, body: events.join("\n") });
+      if (response.ok) accepted = await response.text();
     } catch (error) {
+      response = undefined; // an answer that broke off says no more than one that never came
       const problem = unreachable(target, error);
       if (problem instanceof UsageError) throw problem;
       if (attempt === tries) throw new UsageError(problem.message);
       if (attempt === 1) say(`${problem.message}; trying again`);
     }
-    if (response?.ok) {
-      for (const id of await idsOf(response)) printLine(id);
+    if (response && accepted !== undefined) {
+      for (const id of idsOf(response.url, accepted)) printLine(id);
       return;
     }
     if (response?.status === 413 && events.length > 1) {
@@ -121,8 +124,12 @@ async function send(target: Target, events: readonly string[]): Promise<void> {
   }
 }
 
-async function idsOf(response: Response): Promise<readonly string[]> {
-  const { ids } = (await response.json().catch(() => ({}))) as { ids?: unknown };
-  if (Array.isArray(ids)) return ids.map(String);
-  throw new UsageError(`${response.url} answers, but not as a hub does`);
+function idsOf(url: string, body: string): readonly string[] {
+  try {
+    const { ids } = JSON.parse(body) as { ids?: unknown };
+    if (Array.isArray(ids)) return ids.map(String);
+  } catch {
+    // not a hub's answer either
+  }
+  throw new UsageError(`${url} answers, but not as a hub does`);
 }

@@ -1,6 +1,15 @@
 import fs from "node:fs";
 import { parseArgs } from "node:util";
-import { envName, type Options, parseValue, UsageError, type Values } from "./option.js";
+import { envName, type Option, type Options, parseValue, UsageError, type Values } from "./option.js";
+import { parseText } from "./values.js";
+
+/** The option that names the file, for the table of each command. */
+export const configOption = {
+  value: "FILE",
+  default: undefined,
+  parse: parseText,
+  help: "A JSON file with options.",
+} as const satisfies Option<string>;
 
 export interface Source {
   readonly args: readonly string[];
@@ -61,7 +70,8 @@ function readFlags(options: Options, args: readonly string[], most: number): { f
     if (option.value === undefined) {
       if (value !== undefined) throw new UsageError(`${rawName} takes no value`);
     } else if (value === undefined || (!inlineValue && /^-./.test(value))) {
-      const dash = value === undefined ? "" : ` (one that begins with a dash: ${rawName}=${value})`;
+      const shown = option.secret ? option.value : value;
+      const dash = value === undefined ? "" : ` (one that begins with a dash: ${rawName}=${shown})`;
       throw new UsageError(`${rawName} needs a value: ${rawName} ${option.value}${dash}`);
     }
     flags[name] = [...(flags[name] ?? []), value ?? "true"];
@@ -73,9 +83,10 @@ function readFlags(options: Options, args: readonly string[], most: number): { f
 
 function readVariables(options: Options, env: Source["env"]): Given {
   const variables: Record<string, string[]> = {};
-  for (const [name, { many }] of Object.entries(options)) {
-    const text = env[envName(name)];
-    const texts = many ? (text ?? "").split(",").map((part) => part.trim()) : [text ?? ""];
+  for (const [name, { many, secret }] of Object.entries(options)) {
+    const text = env[envName(name)] ?? "";
+    // Not a secret: cut at a comma of its own it would be several, each easier to guess.
+    const texts = many && !secret ? text.split(",").map((part) => part.trim()) : [text];
     const given = texts.filter((part) => part !== "");
     if (given.length > 0) variables[name] = given;
   }
@@ -83,12 +94,7 @@ function readVariables(options: Options, env: Source["env"]): Given {
 }
 
 function readFile(options: Options, path: string): Given {
-  let content: unknown;
-  try {
-    content = JSON.parse(fs.readFileSync(path, "utf8"));
-  } catch (error) {
-    throw new UsageError(`the configuration file ${path} cannot be read: ${(error as Error).message}`);
-  }
+  const content = parseFile(path);
   if (typeof content !== "object" || content === null || Array.isArray(content)) {
     throw new UsageError(`the configuration file ${path} must hold a JSON object such as {"port": 4000}`);
   }
@@ -105,6 +111,28 @@ function readFile(options: Options, path: string): Given {
     values[name] = items.map(String);
   }
   return values;
+}
+
+function parseFile(path: string): unknown {
+  let text: string;
+  try {
+    text = fs.readFileSync(path, "utf8");
+  } catch (error) {
+    throw new UsageError(`the configuration file ${path} cannot be read: ${(error as Error).message}`);
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new UsageError(`the configuration file ${path} is not JSON${placeOf(error as Error, text)}`);
+  }
+}
+
+/** Where the text is wrong, if the error says so. Its message is not shown: it may quote the text, and keys with it. */
+function placeOf({ message }: Error, text: string): string {
+  const position = /^[^"]* in JSON at position (\d+)/.exec(message)?.[1];
+  if (position === undefined) return "";
+  const lines = text.slice(0, Number(position)).split("\n");
+  return `: line ${lines.length}, column ${(lines.at(-1) ?? "").length + 1}`;
 }
 
 const list = (options: Options, prefix: string): string =>

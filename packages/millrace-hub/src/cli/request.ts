@@ -22,10 +22,20 @@ export async function refusalOf(response: Response): Promise<string> {
   return `${response.url} answered ${response.status} ${printable(response.statusText)}`;
 }
 
-/** What a request that got no answer failed of. */
+/** @throws UsageError for a request that could never be sent, such as one with a cursor that no header can carry */
+export function requestOf(address: string, init: RequestInit): Request {
+  try {
+    return new Request(address, init);
+  } catch (error) {
+    throw new UsageError(`this request cannot be sent: ${printable((error as Error).message)}`);
+  }
+}
+
+/** What a request that got no answer failed of: a UsageError where trying again would not help. */
 export function unreachable({ url }: Target, error: unknown): Error {
   const { cause, message } = error as { cause?: { code?: string; message?: string }; message: string };
   const reason = `${url} cannot be reached: ${cause?.code ?? cause?.message ?? message}`;
-  // Trying again makes no certificate right.
-  return /CERT|VERIFY|_SSL_/.test(cause?.code ?? "") ? new UsageError(reason) : new Error(reason);
+  // Trying again makes no certificate right, and no port one that fetch takes (Fetch standard, "bad port").
+  const final = /CERT|VERIFY|_SSL_/.test(cause?.code ?? "") || cause?.message === "bad port";
+  return final ? new UsageError(reason) : new Error(reason);
 }

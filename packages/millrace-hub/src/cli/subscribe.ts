@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createParser, type StreamEvent } from "millrace/protocol";
 import { UsageError } from "./option.js";
 import { endWithReader, printable, printLine, say } from "./output.js";
-import { authorization, refusalOf, type Target, unreachable } from "./request.js";
+import { authorization, refusalOf, requestOf, type Target, unreachable } from "./request.js";
 
 export interface SubscribeParts extends Target {
   readonly channels: readonly string[];
@@ -65,7 +65,8 @@ export async function runSubscribe(parts: SubscribeParts): Promise<number> {
         accept: "text/event-stream",
         ...(cursor === "" ? {} : { "last-event-id": cursor }),
       };
-      const response = await fetch(address, { headers, signal: AbortSignal.any([ended.signal, watch.signal]) });
+      const signal = AbortSignal.any([ended.signal, watch.signal]);
+      const response = await fetch(requestOf(address, { headers, signal }));
       if (response.status === 204) return 0;
       await checkStream(response);
       failures = 0;

@@ -49,8 +49,8 @@ export function parseCount(text: string): number {
 /** The address that clients shall reach: http or https, without a slash at its end. */
 export function parseUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (!url || !/^https?:$/.test(url.protocol) || url.search || url.hash) {
-    throw new Error("an address such as http://127.0.0.1:4000");
+  if (!url || !/^https?:$/.test(url.protocol) || url.search || url.hash || url.username || url.password) {
+    throw new Error("an address such as http://127.0.0.1:4000, without a user or a password");
   }
   return url.href.replace(/\/+$/, "");
 }
@@ -67,9 +67,11 @@ export function parsePort(text: string): number {
   return port;
 }
 
-/** What a request can carry as `Authorization: Bearer …`. */
+/** What a request can carry as `Authorization: Bearer …`. No comma: whoever writes one may mean a list of keys. */
 export function parseKey(text: string): string {
-  if (!/^[\x21-\x7e]+$/.test(text)) throw new Error("of visible ASCII characters, without blanks");
+  if (!/^[\x21-\x2b\x2d-\x7e]+$/.test(text)) {
+    throw new Error("of visible ASCII characters, without blanks and commas");
+  }
   return text;
 }
 

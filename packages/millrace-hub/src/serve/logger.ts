@@ -6,15 +6,19 @@ export type { Logger };
 /** Longest piece of an event's data in a log line, in characters. */
 const dataLength = 200;
 
+/** Of what could not be written, so much is kept for when it can be again; without a limit a full disk would fill memory too. */
+const waitingBytes = 64 * 1024;
+
 /** What JSON leaves as it is, and some terminal takes for a command or the end of a line. */
 const unsafe = /[\u007f-\u009f\u2028\u2029\p{Bidi_Control}]/gu;
 
 /**
- * A log with ISO times, one line each. Values of clients stand in quoted fields, never in the message.
+ * A log with ISO times, one line each. What cannot be written is lost, and its user goes on. Values of clients stand in quoted fields, never in the message.
  * @param file descriptor that it is written to; default standard error
  */
 export function createLogger(level: string, format: "text" | "json", file = 2): Logger {
-  const destination = pino.destination({ dest: file, sync: true });
+  const destination = pino.destination({ dest: file, sync: true, maxLength: waitingBytes });
+  destination.on("error", () => {}); // there is nowhere left to say it; unheard, a full disk would end the hub
   const asText = prettyFactory({ colorize: process.stderr.isTTY ?? false, translateTime: false, singleLine: true });
   const write = (line: string) => {
     const text = format === "json" ? line : asText(line);

@@ -1,18 +1,11 @@
-import type { HubStats, Log } from "millrace";
+import type { Answer, HubStats, Log } from "millrace";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-
-interface Answer {
-  readonly method: string;
-  readonly route: string;
-  readonly status: number;
-  readonly durationMs: number;
-}
 
 /** What the hub tells Prometheus, and its own page. */
 export interface Metrics {
   read(): Promise<{ type: string; text: string }>;
   answered(answer: Answer): void;
-  /** Totals of requests, for rates. */
+  /** Totals of requests, for rates; and the mean time to an answer since the last call, null when there was none. */
   requests(): { requestsTotal: number; errorsTotal: number; responseMeanMs: number | null };
 }
 
@@ -44,7 +37,6 @@ export function createMetrics(sources: { stats: () => HubStats; log: () => Retur
   };
   const { stats, log } = sources;
   gauge("millrace_connections", "Open streams and waiting long-polls", () => stats().connections);
-  gauge("millrace_users", "Different users that are connected", () => stats().users);
   gauge("millrace_groups", "Different selections that are being read", () => stats().groups);
   counter("millrace_published_total", "Events accepted", () => stats().published);
   counter(

@@ -1,4 +1,5 @@
 import net from "node:net";
+import { configOption } from "../cli/read.js";
 import {
   oneOf,
   orOff,
@@ -150,13 +151,6 @@ export const serveOptions = {
     parse: orOff(positive(parseCount)),
     help: "Streams of one address.",
   },
-  "max-connections-per-user": {
-    value: "N",
-    default: "off",
-    off: "off",
-    parse: orOff(positive(parseCount)),
-    help: "Streams of one user.",
-  },
   "max-channels": {
     value: "N",
     default: "1000",
@@ -210,7 +204,7 @@ export const serveOptions = {
     parse: oneOf("text", "json"),
     help: "How log lines are written, on standard error.",
   },
-  config: { value: "FILE", default: undefined, parse: parseText, help: "A JSON file with options." },
+  config: configOption,
 } as const;
 
 /** Where events are kept. */

@@ -40,6 +40,7 @@ export function createPages(demo: boolean): (request: NodeRequest, response: Nod
         type: "about:blank",
         title: "Not Found",
         status: 404,
+        code: "not_found",
         detail:
           "the hub answers GET /events, POST /publish, GET /connections, GET /health, GET /ready and GET /metrics",
       },

@@ -35,15 +35,15 @@ function nextSignal(): Promise<string> {
 /** Publishes the machine's figures on the channel `system`. */
 function publishFigures({ hub, metrics, log }: Running): () => void {
   const sampler = createSampler(() => {
-    const { connections, users, published, deliveries } = hub.stats();
-    return { connections, users, publishedTotal: published, deliveriesTotal: deliveries, ...metrics.requests() };
+    const { connections, published, deliveries } = hub.stats();
+    return { connections, publishedTotal: published, deliveriesTotal: deliveries, ...metrics.requests() };
   });
   const publish = () => {
     hub
       .publish({ channel: "system", data: sampler.sample() })
       .catch((error: Error) => log.warn(`the figures were not published: ${error.message}`));
   };
-  const timer = setInterval(publish, sampleMs); // not at once: rates over no time are zeros, and would be plotted
+  const timer = setInterval(publish, sampleMs); // not at once: rates need some time to be over
   return () => {
     clearInterval(timer);
     sampler.close();

@@ -1,13 +1,5 @@
 import fs from "node:fs";
-import {
-  createHub,
-  createMemoryLog,
-  type Log,
-  type Millrace,
-  MillraceError,
-  type MillraceOptions,
-  type Retention,
-} from "millrace";
+import { createHub, createMemoryLog, type Log, type Millrace, type MillraceOptions, type Retention } from "millrace";
 import { type Listener, listen } from "millrace/http";
 import { openDiskLog } from "millrace/log/disk";
 import { UsageError, type Values } from "../cli/option.js";
@@ -57,7 +49,6 @@ export async function startHub(values: ServeValues, { pages }: { readonly pages:
       channels: values["max-channels"],
       connections: values["max-connections"],
       connectionsPerIp: values["max-connections-per-ip"],
-      connectionsPerUser: values["max-connections-per-user"],
       publishRate: values["publish-rate"],
     },
     corsOrigins: values["cors-origin"],
@@ -105,18 +96,17 @@ async function openStore(values: ServeValues, logger: Logger): Promise<Log> {
     totalBytes: values["retention-total-bytes"],
     keyAgeMs: values["idempotency-age"],
   };
-  if (values.store.kind === "memory") return createMemoryLog({ retention });
+  const { durability } = values;
+  if (values.store.kind === "memory") {
+    if (durability === "power")
+      throw new UsageError("--durability power contradicts --store memory: choose --store disk:PATH to keep events");
+    return createMemoryLog({ retention });
+  }
   try {
-    const { durability } = values;
     return await openDiskLog(values.store.path, { retention, durability, onNotice: (message) => logger.warn(message) });
   } catch (error) {
-    const locked = error instanceof MillraceError && error.code === "store_locked";
-    throw new UsageError(
-      locked
-        ? `the store ${values.store.path} is in use by another hub: stop that one, or choose another with --store`
-        : `the store cannot be opened: ${(error as Error).message}`,
-      { cause: error },
-    );
+    const { message } = error as Error;
+    throw new UsageError(`--store disk:${values.store.path} cannot be opened: ${message}`, { cause: error });
   }
 }
 

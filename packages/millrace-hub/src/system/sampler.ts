@@ -1,21 +1,19 @@
 import { freemem, loadavg, totalmem } from "node:os";
 import { performance } from "node:perf_hooks";
-import { type BusyTimes, type CpuUse, cpuUse, readBusyTimes } from "./cpu.js";
+import { type CpuUse, cpuUse, readBusyTimes } from "./cpu.js";
 import { createLoopDelay, type LoopDelay } from "./loop-delay.js";
-import { bytesBetween, type InterfaceBytes, readInterfaces } from "./network.js";
+import { bytesBetween, readInterfaces } from "./network.js";
 
 /** What the hub counts. The totals only ever grow; the sampler turns them into rates. */
 export interface HubCounters {
   /** Open connections, now. */
   connections: number;
-  /** Users with at least one open connection, now. */
-  users: number;
   publishedTotal: number;
   deliveriesTotal: number;
   requestsTotal: number;
   /** Requests that were answered with an error. */
   errorsTotal: number;
-  /** `null` as long as nothing was answered. */
+  /** Since the last call; `null` when nothing was answered. */
   responseMeanMs: number | null;
 }
 
@@ -37,7 +35,6 @@ interface SystemSample {
   network: { receivedBytesPerSecond: number; sentBytesPerSecond: number } | null;
   eventLoopDelayMs: LoopDelay;
   connections: number;
-  users: number;
   requestsPerSecond: number;
   errorsPerSecond: number;
   responseMeanMs: number | null;
@@ -48,100 +45,59 @@ interface SystemSample {
 }
 
 export interface Sampler {
-  /**
-   * Reads everything now. Rates, CPU and delay are over the time since the sample before. In the first sample the
-   * hub's rates are 0, and what is the machine's is since the sampler was made.
-   *
-   * Within 50 ms of the sample before they are repeated from it: so short a time holds no more than a few ticks of the
-   * processors' clocks, and two readers of one sampler would otherwise take each other's figures away.
-   */
+  /** Reads everything now. Rates, CPU and delay are over the time since the last call; at first, since it was made. */
   sample(): SystemSample;
-  /** Stops measuring the event loop's delay. Samples may still be taken, with a delay of 0. */
+  /** Stops measuring the event loop's delay. */
   close(): void;
 }
 
-const SHORTEST_PERIOD_MS = 50;
-
 /**
  * Samples the real machine and the hub's own counters. It has no timer but that of the event-loop delay: whoever
- * wants a sample a second asks once a second. `counters` is first called by the first `sample()`.
+ * wants a sample a second asks once a second.
  */
-export function createSampler(counters: () => HubCounters): Sampler {
+export function createSampler(readCounters: () => HubCounters): Sampler {
   const loopDelay = createLoopDelay();
-  let last = readMachine();
-  let lastCounters: HubCounters | undefined;
-  let rates: Rates = {
-    cpu: { cores: last.busy.map(() => 0), total: 0 },
-    network: last.interfaces && { receivedBytesPerSecond: 0, sentBytesPerSecond: 0 },
-    eventLoopDelayMs: { mean: 0, p99: 0, max: 0 },
-    requestsPerSecond: 0,
-    errorsPerSecond: 0,
-    publishedPerSecond: 0,
-    deliveriesPerSecond: 0,
-  };
-
-  function updateRates(nowCounters: HubCounters): void {
-    const before = lastCounters ?? nowCounters;
-    lastCounters ??= nowCounters;
-    if (performance.now() - last.at < SHORTEST_PERIOD_MS) return;
-
-    const now = readMachine();
-    const elapsedMs = now.at - last.at;
-    const perSecond = (growth: number): number => (Math.max(0, growth) * 1000) / elapsedMs;
-    const carried = last.interfaces && now.interfaces && bytesBetween(last.interfaces, now.interfaces);
-    rates = {
-      cpu: cpuUse(last.busy, now.busy, elapsedMs),
-      network: carried && {
-        receivedBytesPerSecond: Math.round(perSecond(carried.received)),
-        sentBytesPerSecond: Math.round(perSecond(carried.sent)),
-      },
-      eventLoopDelayMs: loopDelay.take(),
-      requestsPerSecond: twoDecimals(perSecond(nowCounters.requestsTotal - before.requestsTotal)),
-      errorsPerSecond: twoDecimals(perSecond(nowCounters.errorsTotal - before.errorsTotal)),
-      publishedPerSecond: twoDecimals(perSecond(nowCounters.publishedTotal - before.publishedTotal)),
-      deliveriesPerSecond: twoDecimals(perSecond(nowCounters.deliveriesTotal - before.deliveriesTotal)),
-    };
-    last = now;
-    lastCounters = nowCounters;
-  }
+  const read = () => ({
+    at: performance.now(),
+    busy: readBusyTimes(),
+    interfaces: readInterfaces(),
+    counters: readCounters(),
+  });
+  let last = read();
 
   return {
     sample() {
-      // A copy: a caller may hand out one object and count on in it.
-      const now = { ...counters() };
-      updateRates(now);
+      const before = last;
+      const now = read();
+      last = now;
+      const elapsedMs = now.at - before.at;
+      const perSecond = (growth: number) => (growth * 1000) / elapsedMs;
+      const rateOf = (total: "requestsTotal" | "errorsTotal" | "publishedTotal" | "deliveriesTotal") =>
+        twoDecimals(perSecond(now.counters[total] - before.counters[total]));
+      const carried = before.interfaces && now.interfaces && bytesBetween(before.interfaces, now.interfaces);
       const totalBytes = totalmem();
+      const { connections, responseMeanMs } = now.counters;
       return {
         time: new Date().toISOString(),
-        ...rates,
+        cpu: cpuUse(before.busy, now.busy, elapsedMs),
         memory: { totalBytes, usedBytes: totalBytes - freemem(), processBytes: process.memoryUsage.rss() },
         load: readLoad(),
-        connections: now.connections,
-        users: now.users,
-        responseMeanMs: now.responseMeanMs === null ? null : twoDecimals(now.responseMeanMs),
+        network: carried && {
+          receivedBytesPerSecond: Math.round(perSecond(carried.received)),
+          sentBytesPerSecond: Math.round(perSecond(carried.sent)),
+        },
+        eventLoopDelayMs: loopDelay.take(),
+        connections,
+        requestsPerSecond: rateOf("requestsTotal"),
+        errorsPerSecond: rateOf("errorsTotal"),
+        responseMeanMs: responseMeanMs === null ? null : twoDecimals(responseMeanMs),
+        publishedPerSecond: rateOf("publishedTotal"),
+        deliveriesPerSecond: rateOf("deliveriesTotal"),
         uptimeSeconds: Math.floor(process.uptime()),
       };
     },
-    close() {
-      loopDelay.close();
-    },
+    close: () => loopDelay.close(),
   };
-}
-
-/** The figures that need two readings. */
-type Rates = Pick<
-  SystemSample,
-  | "cpu"
-  | "network"
-  | "eventLoopDelayMs"
-  | "requestsPerSecond"
-  | "errorsPerSecond"
-  | "publishedPerSecond"
-  | "deliveriesPerSecond"
->;
-
-function readMachine(): { at: number; busy: BusyTimes; interfaces: Map<string, InterfaceBytes> | null } {
-  return { at: performance.now(), busy: readBusyTimes(), interfaces: readInterfaces() };
 }
 
 function readLoad(): [number, number, number] {

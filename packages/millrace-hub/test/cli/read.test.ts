@@ -62,7 +62,7 @@ describe("where a value comes from", () => {
 
   it("takes several values: flags, a list in the file, commas in the variable", () => {
     expect(read({ args: ["--api-key", "a", "--api-key", "b"] })["api-key"]).toEqual(["a", "b"]);
-    expect(read({ env: { MILLRACE_API_KEY: "a, b," } })["api-key"]).toEqual(["a", "b"]);
+    expect(read({ env: { MILLRACE_ALLOWED_HOST: "a, b," } })["allowed-host"]).toEqual(["a", "b"]);
     expect(read({ args: ["--config", file({ "api-key": ["a", "b"] })] })["api-key"]).toEqual(["a", "b"]);
     expect(read({ args: ["--config", file({ "api-key": "a" })] })["api-key"]).toEqual(["a"]);
   });
@@ -154,9 +154,25 @@ describe("what is refused", () => {
   });
 
   it("a bad API key without repeating it", () => {
-    expect(refusal({ args: ["--api-key", "hush hush"] })).toBe(
-      "--api-key is not valid: it should be of visible ASCII characters, without blanks",
+    const right = "is not valid: it should be of visible ASCII characters, without blanks and commas";
+    expect(refusal({ args: ["--api-key", "hush hush"] })).toBe(`--api-key ${right}`);
+    expect(refusal({ args: ["--api-key", "-hush"] })).toBe(
+      "--api-key needs a value: --api-key KEY (one that begins with a dash: --api-key=KEY)",
     );
+    expect(refusal({ args: ["--config", file({ "api-key": "a,b" })] })).toMatch(right);
+  });
+
+  it("a comma in the variable of a key: it would make several keys, each easier to guess", () => {
+    expect(refusal({ env: { MILLRACE_API_KEY: "long,key" } })).toMatch(/^MILLRACE_API_KEY is not valid: .*commas$/);
+    expect(read({ env: { MILLRACE_API_KEY: "long-key" } })["api-key"]).toEqual(["long-key"]);
+  });
+
+  it("a file that is not JSON without repeating what is in it", () => {
+    const of = (content: string) => refusal({ args: ["--config", file(content)] });
+    expect(of('{"api-key": hush}')).toMatch(/^the configuration file \S+ is not JSON$/);
+    expect(of('{\n  "api-key": "hush"\n  "port": 1}')).toMatch(/ is not JSON: line 3, column 3$/);
+    expect(of('{"api-key": hush, "at position 7": 1}')).not.toMatch(/hush|line/);
+    expect(of("")).toMatch(/ is not JSON$/);
   });
 
   it("a flag without its value, a switch with one, and an argument too many", () => {
@@ -170,7 +186,7 @@ describe("what is refused", () => {
     expect(refusal({ args: ["--config", join(folder, "none.json")] })).toMatch(
       /^the configuration file .* cannot be read: ENOENT/,
     );
-    expect(refusal({ args: ["--config", file("{port: 1}")] })).toMatch(/cannot be read: /);
+    expect(refusal({ args: ["--config", file("{port: 1}")] })).toMatch(/ is not JSON/);
     expect(refusal({ args: ["--config", file([1])] })).toMatch(/must hold a JSON object such as/);
     expect(refusal({ args: ["--config", file({ port: null })] })).toMatch(
       /^port in .* must be a string, a number or a boolean$/,

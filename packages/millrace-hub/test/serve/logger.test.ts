@@ -1,4 +1,4 @@
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -66,6 +66,19 @@ describe.each(formats)("a log as %s", (format) => {
       log.error({ err: new Error("bad\n[2020-01-01T00:00:00.000Z] INFO: forged") }, "internal error"),
     );
     expect(lines.filter((line) => /^\[2020/.test(line))).toEqual([]);
+  });
+});
+
+describe.runIf(existsSync("/dev/full"))("a log on a disk that is full", () => {
+  it.each(formats)("loses lines as %s, and nothing else", async (format) => {
+    const file = openSync("/dev/full", "w");
+    try {
+      const log = createLogger("info", format, file);
+      for (let at = 0; at < 100; at++) log.info({ at, data: "x".repeat(5000) }, "lost");
+      await new Promise(setImmediate);
+    } finally {
+      closeSync(file);
+    }
   });
 });
 

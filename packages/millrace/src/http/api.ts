@@ -1,12 +1,14 @@
 import type { Hub } from "../hub/index.js";
 import type { Authorize } from "./authorize.js";
 import type { CorsOptions } from "./cors.js";
+import type { Intake } from "./intake.js";
 import type { Gate } from "./limits.js";
 
 /** What the routes need. */
 export interface Api {
   readonly hub: Hub;
   readonly gate: Gate;
+  readonly intake: Intake;
   readonly authorize: Authorize;
   readonly cors: CorsOptions;
   /** Names a request may have in `Host`, beside loopback ones; undefined: any. */

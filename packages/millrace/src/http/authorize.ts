@@ -46,14 +46,48 @@ export async function admit(
     raw,
     header: (name: string) => exchange.header(name.toLowerCase()),
   };
-  const answer = await authorize(request, { action, channels });
-  if (!("refuse" in answer)) return answer;
-  if (answer.refuse === 401) {
-    const reason = answer.reason ?? "credentials are needed: send Authorization: Bearer";
-    throw new Problem(401, "unauthorized", reason, { "www-authenticate": "Bearer" });
+  const answer = checked(await authorize(request, { action, channels }));
+  if (!("refuse" in answer)) {
+    if ((answer.expiresAtMs ?? Infinity) <= Date.now()) throw unauthorized("these credentials have expired");
+    return answer;
   }
+  if (answer.refuse === 401) throw unauthorized(answer.reason ?? "credentials are needed: send Authorization: Bearer");
   throw new Problem(403, "forbidden", answer.reason ?? "these credentials do not allow it");
 }
+
+const unauthorized = (reason: string): Problem =>
+  new Problem(401, "unauthorized", reason, { "www-authenticate": "Bearer" });
+
+/**
+ * Types do not reach an application in JavaScript, nor what came out of a token: a user that is a number read nothing of
+ * its own, and a time that is NaN never came.
+ */
+function checked(answer: Identity | Refusal): Identity | Refusal {
+  const mistake = (what: string, value: unknown, right: string) =>
+    new TypeError(`authorize answered ${what}${show(value)}: it is ${right}`);
+  if (typeof answer !== "object" || answer === null) {
+    throw mistake("", answer, 'an identity, such as { user: "ann" } or {}, or { refuse: 401 | 403 }');
+  }
+  if ("refuse" in answer) {
+    const { refuse } = answer;
+    if (refuse !== 401 && refuse !== 403) throw mistake("refuse: ", refuse, "401 or 403");
+    return answer;
+  }
+  const { user, roles, expiresAtMs } = answer;
+  if (user !== undefined && (typeof user !== "string" || user === "")) {
+    throw mistake("user: ", user, "a string that is not empty");
+  }
+  if (roles !== undefined && !(Array.isArray(roles) && roles.every((role) => typeof role === "string"))) {
+    throw mistake("roles: ", roles, "an array of strings");
+  }
+  if (expiresAtMs !== undefined && (typeof expiresAtMs !== "number" || Number.isNaN(expiresAtMs))) {
+    throw mistake("expiresAtMs: ", expiresAtMs, "a number, in milliseconds since 1970");
+  }
+  return answer;
+}
+
+const show = (value: unknown): string =>
+  typeof value === "number" ? String(value) : (JSON.stringify(value) ?? String(value));
 
 /** What an application gets that names no rule: anyone may read, nobody else may do anything over HTTP. */
 export const readOnly: Authorize = (_request, { action }): Identity | Refusal => {

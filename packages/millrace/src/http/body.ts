@@ -1,36 +1,33 @@
 import type { IncomingMessage } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
-import { BodyTooLarge, PeerGone } from "./exchange.js";
+import { PeerGone } from "./exchange.js";
 
-/** Somewhat too large: read on without keeping it, because an answer to a peer that still sends is seldom read. */
-const patience = 8;
-
-/** The whole body of a request. @throws BodyTooLarge, PeerGone */
-export function readBody(request: IncomingMessage | Http2ServerRequest, limitBytes: number): Promise<Uint8Array> {
+/** Hands over a request's body part by part, as `Exchange.body` does. What comes after an error is thrown away. */
+export function readBody(
+  request: IncomingMessage | Http2ServerRequest,
+  take: (part: Uint8Array) => void,
+  signal: AbortSignal,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     // Their events have been: waiting for them would be for ever.
     if (request.readableEnded) throw bodyWasRead();
     if (request.destroyed) throw new PeerGone();
-    const parts: Buffer[] = [];
-    let bytes = 0;
-    const readBytes = limitBytes * patience;
-    const take = (part: Buffer) => {
-      bytes += part.length;
-      if (bytes <= limitBytes) parts.push(part);
-      else if (bytes > readBytes) refuse();
+    const stop = (error: unknown) => {
+      request.off("data", onData);
+      reject(error);
     };
-    const refuse = () => {
-      request.off("data", take);
-      reject(new BodyTooLarge());
+    const onData = (part: Uint8Array) => {
+      try {
+        take(part);
+      } catch (error) {
+        stop(error);
+      }
     };
-    if (Number(request.headers["content-length"] ?? 0) > readBytes) return refuse();
-    request.on("data", take);
-    request.once("end", () => {
-      if (bytes > limitBytes) refuse();
-      else resolve(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts));
-    });
+    request.on("data", onData);
+    request.once("end", resolve);
     request.once("error", () => reject(new PeerGone()));
     request.once("close", () => reject(new PeerGone()));
+    signal.addEventListener("abort", () => stop(signal.reason), { once: true });
   });
 }
 

@@ -22,8 +22,11 @@ export interface Exchange {
   readonly malformed: string | undefined;
   /** Whether the peer has left: no answer would reach it. */
   readonly gone: boolean;
-  /** The whole body. Throws `BodyTooLarge` beyond the limit, and stops reading; `PeerGone` when it never came whole. */
-  body(limitBytes: number): Promise<Uint8Array>;
+  /**
+   * Hands over the body part by part; resolves at its end. Rejects, and hands over no more, with what `take` throws, with
+   * the signal's reason, and with `PeerGone` when it never came whole.
+   */
+  body(take: (part: Uint8Array) => void, signal: AbortSignal): Promise<void>;
   /** The status that was answered; 0 until then. */
   readonly status: number;
   /** Answers with a whole body. */
@@ -33,8 +36,6 @@ export interface Exchange {
   /** Calls the listener when the peer leaves from now on. */
   onGone(listener: () => void): void;
 }
-
-export class BodyTooLarge extends Error {}
 
 /** The peer left before its request was whole: there is nobody to answer, and nothing went wrong here. */
 export class PeerGone extends Error {}

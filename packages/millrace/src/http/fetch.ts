@@ -1,13 +1,21 @@
 import { FetchSink, type Sink } from "../sink/index.js";
 import type { Api } from "./api.js";
 import { bodyWasRead } from "./body.js";
-import { BodyTooLarge, type Exchange, type Headers, PeerGone } from "./exchange.js";
+import { type Exchange, type Headers, PeerGone } from "./exchange.js";
 import { handle } from "./handle.js";
 import { fromLatin1 } from "./latin1.js";
 
+/** What a Fetch runtime knows of a request beside it. */
+export interface FetchInfo {
+  /** The peer's address. Caps and rates for each address need it: without it they bind nobody. */
+  readonly remoteAddress?: string;
+}
+
 /** Answers a Fetch `Request` for one of the hub's routes; undefined when the path is none of them. */
-export async function handleFetch(api: Api, request: Request, remoteAddress?: string): Promise<Response | undefined> {
-  const exchange = new FetchExchange(request, remoteAddress);
+export async function handleFetch(api: Api, request: Request, info?: FetchInfo): Promise<Response | undefined> {
+  // Runtimes hand over other things in its place, with other things in them.
+  const remoteAddress: unknown = info?.remoteAddress;
+  const exchange = new FetchExchange(request, typeof remoteAddress === "string" ? remoteAddress : undefined);
   if (!(await handle(api, exchange))) return undefined;
   // The peer has left and reads no answer, but whoever called us waits for one. As nginx writes it in its log.
   if (exchange.status === 0) exchange.respond(499, {});
@@ -55,20 +63,22 @@ class FetchExchange implements Exchange {
     return this.raw.signal.aborted;
   }
 
-  async body(limitBytes: number): Promise<Uint8Array> {
-    const parts: Uint8Array[] = [];
-    let bytes = 0;
+  async body(take: (part: Uint8Array) => void, signal: AbortSignal): Promise<void> {
     if (this.raw.bodyUsed) throw bodyWasRead();
+    const reader = this.raw.body?.getReader();
+    const stop = () => reader?.cancel(signal.reason).catch(() => {});
+    signal.addEventListener("abort", stop, { once: true });
     try {
-      for await (const part of this.raw.body ?? []) {
-        bytes += part.length;
-        if (bytes > limitBytes) throw new BodyTooLarge();
-        parts.push(part);
+      for (;;) {
+        const { done, value } = (await reader?.read()) ?? { done: true };
+        signal.throwIfAborted();
+        if (done || !value) return;
+        take(value);
       }
     } catch (error) {
+      stop();
       throw this.gone ? new PeerGone() : error;
     }
-    return Buffer.concat(parts);
   }
 
   respond(status: number, headers: Headers, body?: string | Uint8Array): void {

@@ -1,35 +1,15 @@
-import type { Api } from "./api.js";
-import { admit } from "./authorize.js";
-import { endConnection, listConnections } from "./connections.js";
+import type { Answer, Api } from "./api.js";
 import { corsHeaders, isLoopbackHost, mayAct, preflightHeaders } from "./cors.js";
 import { type Exchange, type Headers, hasBody, PeerGone } from "./exchange.js";
 import { plainHeaders } from "./headers.js";
 import { Problem, problemOf, respondProblem } from "./problem.js";
-import { publish } from "./publish.js";
-import { subscribe } from "./subscribe.js";
+import { endConnection, listConnections } from "./routes/connections.js";
+import { health, ready } from "./routes/health.js";
+import { showMetrics } from "./routes/metrics.js";
+import { publish } from "./routes/publish.js";
+import { subscribe } from "./routes/subscribe.js";
 
 type Handler = (api: Api, exchange: Exchange, headers: Headers) => Promise<void> | void;
-
-const health: Handler = (_api, exchange, headers) => {
-  exchange.respond(200, { ...headers, "content-type": "application/json" }, '{"status":"ok"}\n');
-};
-
-const ready: Handler = ({ hub }, exchange, headers) => {
-  const reason = hub.draining ? "shutting down" : hub.log.stats().writable ? undefined : "the store cannot be written";
-  const body = reason === undefined ? { status: "ready" } : { status: "not ready", reason };
-  exchange.respond(
-    reason === undefined ? 200 : 503,
-    { ...headers, "content-type": "application/json" },
-    `${JSON.stringify(body)}\n`,
-  );
-};
-
-const metrics: Handler = async (api, exchange, headers) => {
-  await admit(api.authorize, exchange, "metrics", []);
-  if (!api.metrics) throw new Problem(404, "not_found", "this hub has no metrics");
-  const { type, text } = await api.metrics();
-  exchange.respond(200, { ...headers, "content-type": type }, text);
-};
 
 /** Handlers by method. Maps, because on Fetch a method may be called `constructor`, and an object has one. */
 type Route = ReadonlyMap<string, Handler>;
@@ -43,7 +23,7 @@ const routes: ReadonlyMap<string, Route> = new Map([
   ["/connections/*", route({ DELETE: endConnection })],
   ["/health", route({ GET: health, HEAD: health })],
   ["/ready", route({ GET: ready, HEAD: ready })],
-  ["/metrics", route({ GET: metrics, HEAD: metrics })],
+  ["/metrics", route({ GET: showMetrics, HEAD: showMetrics })],
 ]);
 
 /** Answers a request for one of the hub's routes. False: the path is none of them, and nothing was answered. */
@@ -68,8 +48,17 @@ export async function handle(api: Api, exchange: Exchange): Promise<boolean> {
     );
   }
   const { method, status } = exchange;
-  if (status !== 0) api.onAnswer({ method, status, route: pattern, durationMs: performance.now() - startMs });
+  if (status !== 0) tell(api, { method, status, route: pattern, durationMs: performance.now() - startMs });
   return true;
+}
+
+/** What an application does with it must not undo the answer. */
+function tell({ onAnswer, onError }: Api, answer: Answer): void {
+  try {
+    onAnswer(answer);
+  } catch (error) {
+    onError(error);
+  }
 }
 
 function dispatch(api: Api, exchange: Exchange, headers: Headers, handlers: Route): Promise<void> | void {
@@ -87,7 +76,7 @@ function dispatch(api: Api, exchange: Exchange, headers: Headers, handlers: Rout
     throw new Problem(
       403,
       "forbidden_origin",
-      "pages of this origin may not do that: the hub's --cors-origin names those that may",
+      "pages of this origin may not do that: the hub's corsOrigins (--cors-origin) name those that may",
     );
   }
   return handler(api, exchange, headers);
@@ -97,11 +86,11 @@ function checkHead({ allowedHosts }: Api, exchange: Exchange): void {
   if (exchange.malformed !== undefined) throw new Problem(400, "malformed_request", exchange.malformed);
   if (!allowedHosts) return;
   const host = exchange.header("host") ?? "";
-  const name = host.replace(/:\d+$/, "").toLowerCase();
-  if (isLoopbackHost(host) || allowedHosts.includes(name) || allowedHosts.includes(host.toLowerCase())) return;
+  const known = host.toLowerCase().replace(/\.(?=:\d+$|$)/, "");
+  if (isLoopbackHost(host) || allowedHosts.includes(known) || allowedHosts.includes(known.replace(/:\d+$/, ""))) return;
   throw new Problem(
     403,
     "forbidden_host",
-    `this hub is not known as ${JSON.stringify(host.slice(0, 100))}: --allowed-host adds a name, for a proxy in front of it`,
+    `this hub is not known as ${JSON.stringify(host.slice(0, 100))}: allowedHosts (--allowed-host) adds a name, for a proxy in front of it`,
   );
 }

@@ -1,4 +1,5 @@
-import { BodyTooLarge, type Exchange } from "./exchange.js";
+import type { Exchange } from "./exchange.js";
+import type { Intake } from "./intake.js";
 import { Problem } from "./problem.js";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
@@ -8,20 +9,13 @@ export function mediaType(exchange: Exchange): string {
   return (exchange.header("content-type") ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
 }
 
-/** The body as text. @throws Problem 413 when it is too large, 415 when it is compressed, 400 when it is not UTF-8 */
-export async function readText(exchange: Exchange, limitBytes: number): Promise<string> {
+/** The body as text. @throws Problem as `Intake.read`, 415 when it is compressed, 400 when it is not UTF-8 */
+export async function readText(exchange: Exchange, intake: Intake): Promise<string> {
   const coding = exchange.header("content-encoding") ?? "identity";
   if (coding.toLowerCase() !== "identity") {
     throw new Problem(415, "unsupported_media_type", "the body is compressed: send it without Content-Encoding");
   }
-  const bytes = await exchange.body(limitBytes).catch((error: unknown) => {
-    if (!(error instanceof BodyTooLarge)) throw error;
-    throw new Problem(
-      413,
-      "too_large",
-      `a body may have ${limitBytes} bytes: send it in parts, or raise the hub's limit`,
-    );
-  });
+  const bytes = await intake.read(exchange);
   try {
     return utf8.decode(bytes);
   } catch {
@@ -30,11 +24,11 @@ export async function readText(exchange: Exchange, limitBytes: number): Promise<
 }
 
 /** The body as JSON, which it must say it is. */
-export async function readJson(exchange: Exchange, limitBytes: number): Promise<unknown> {
+export async function readJson(exchange: Exchange, intake: Intake): Promise<unknown> {
   if (mediaType(exchange) !== "application/json") {
     throw new Problem(415, "unsupported_media_type", "send the body with the header Content-Type: application/json");
   }
-  return parseJson(await readText(exchange, limitBytes), "the body");
+  return parseJson(await readText(exchange, intake), "the body");
 }
 
 /** @throws Problem 400 that says where the text stops to be JSON */

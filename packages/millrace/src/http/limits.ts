@@ -1,19 +1,21 @@
 import type { Hub } from "../hub/index.js";
 import { Problem, retryLater } from "./problem.js";
 
-/** Bounds on what clients may use. Infinity turns one off, which is the default where no other is named. */
+/** Bounds on what clients may use. Infinity turns one off. */
 export interface Limits {
   /** Largest body of a request, in bytes. Default 1 MiB. */
   readonly bodyBytes: number;
+  /** How long a body may take to come, in milliseconds. Default 60,000. */
+  readonly bodyMs: number;
   /** Most channels of one subscriber that an address may name. Default 1,000. */
   readonly channels: number;
-  /** Streams in all. */
+  /** Streams in all. Default Infinity. */
   readonly connections: number;
-  /** Streams of one address. */
+  /** Streams of one address. Default Infinity. */
   readonly connectionsPerIp: number;
-  /** Streams of one user. */
+  /** Streams of one user. Default Infinity. */
   readonly connectionsPerUser: number;
-  /** Events a second that one publisher may send: a user, or else an address. */
+  /** Events a second that one publisher may send: a user, or else an address. Default Infinity. */
   readonly publishRate: number;
   /** How long a long-poll waits for something to say, in milliseconds. Default 25,000: less than any proxy's patience. */
   readonly pollMs: number;
@@ -21,6 +23,7 @@ export interface Limits {
 
 export const defaultLimits: Limits = {
   bodyBytes: 1024 * 1024,
+  bodyMs: 60_000,
   channels: 1000,
   connections: Infinity,
   connectionsPerIp: Infinity,

@@ -2,6 +2,7 @@ import http from "node:http";
 import http2 from "node:http2";
 import type net from "node:net";
 import type { NodeRequest, NodeResponse } from "./node.js";
+import { Problem, writeProblem } from "./problem.js";
 
 export interface ListenerOptions {
   readonly host: string;
@@ -9,6 +10,8 @@ export interface ListenerOptions {
   readonly port: number;
   /** PEM texts. With them HTTP/2 and HTTP/1.1 are spoken over TLS. */
   readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer };
+  /** An unfinished TLS handshake or head is closed after this and at most half as much, in milliseconds. Default 10,000. */
+  readonly headMs?: number;
   readonly onRequest: (request: NodeRequest, response: NodeResponse) => void;
 }
 
@@ -23,9 +26,6 @@ export interface Listener {
 
 /** Largest head of a request. */
 const headBytes = 16 * 1024;
-/** An unfinished head is closed after this and at most one `checkMs`. */
-const headMs = 10_000;
-const checkMs = 5_000;
 const bodyMs = 60_000;
 /** Longer than the proxies in front keep a connection: the side that closes first must not be the one that is written to. */
 const idleMs = 75_000;
@@ -44,11 +44,16 @@ const common = {
   highWaterMark: bufferBytes,
   maxHeaderSize: headBytes,
 };
-const timeouts = { headersTimeout: headMs, requestTimeout: bodyMs, keepAliveTimeout: idleMs };
+const timeouts = (headMs: number) => ({
+  headersTimeout: headMs,
+  requestTimeout: bodyMs,
+  keepAliveTimeout: idleMs,
+  connectionsCheckingInterval: headMs / 2,
+});
 const http2Options = { settings: { maxConcurrentStreams: 1000, maxHeaderListSize: headBytes } };
 
 /** Starts to listen. Rejects when the address cannot be had. */
-export async function listen({ host, port, tls, onRequest }: ListenerOptions): Promise<Listener> {
+export async function listen({ host, port, tls, headMs = 10_000, onRequest }: ListenerOptions): Promise<Listener> {
   const sessions = new Set<http2.ServerHttp2Session>();
   const track = (session: http2.ServerHttp2Session) => {
     sessions.add(session);
@@ -70,7 +75,13 @@ export async function listen({ host, port, tls, onRequest }: ListenerOptions): P
     });
   };
   const sniffing = new Set<net.Socket>();
-  const server = tls ? secureServer(tls, onRequest, track) : plainServer(onRequest, track, sniffing);
+  const server = tls ? secureServer(tls, headMs, onRequest, track) : plainServer(headMs, onRequest, track, sniffing);
+  // All of them: Node closes no connection over TLS that has not come to a request, or whose HTTP/1.1 body never ends.
+  const sockets = new Set<net.Socket>();
+  server.on("connection", (socket: net.Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen({ port, host, backlog: waiting }, () => {
@@ -92,7 +103,7 @@ export async function listen({ host, port, tls, onRequest }: ListenerOptions): P
     close: async () => {
       stop();
       for (const session of sessions) session.destroy();
-      if ("closeAllConnections" in server) server.closeAllConnections();
+      for (const socket of sockets) socket.destroy();
       await closed;
     },
   };
@@ -102,8 +113,8 @@ type OnRequest = ListenerOptions["onRequest"];
 type Track = (session: http2.ServerHttp2Session) => void;
 
 /** HTTP/1.1, and HTTP/2 for clients that begin with its preface (RFC 9113, 3.3, "prior knowledge"). */
-function plainServer(onRequest: OnRequest, track: Track, sniffing: Set<net.Socket>): http.Server {
-  const server = http.createServer({ ...common, ...timeouts, connectionsCheckingInterval: checkMs }, onRequest);
+function plainServer(headMs: number, onRequest: OnRequest, track: Track, sniffing: Set<net.Socket>): http.Server {
+  const server = http.createServer({ ...common, ...timeouts(headMs) }, onRequest);
   server.on("clientError", explain);
   const two = http2.createServer(http2Options, onRequest);
   two.on("session", track);
@@ -147,56 +158,39 @@ const preface = Buffer.from("PRI * HTTP/2.0");
 
 function secureServer(
   tls: NonNullable<ListenerOptions["tls"]>,
+  headMs: number,
   onRequest: OnRequest,
   track: Track,
 ): http2.Http2SecureServer {
-  const server = http2.createSecureServer({ ...common, ...http2Options, ...tls, allowHTTP1: true }, onRequest);
-  Object.assign(server, timeouts);
+  const options = { ...common, ...http2Options, ...tls, handshakeTimeout: headMs, allowHTTP1: true };
+  const server = http2.createSecureServer(options, onRequest);
+  Object.assign(server, timeouts(headMs)); // Node takes them from no option here, but looks there when it listens
   server.on("session", track);
   server.on("clientError", explain);
   return server;
 }
 
-interface Reason {
-  readonly line: string;
-  readonly code: string;
-  readonly detail: string;
-}
-
-const reasons: Readonly<Record<string, Reason>> = {
-  HPE_HEADER_OVERFLOW: {
-    line: "431 Request Header Fields Too Large",
-    code: "head_too_large",
-    detail: `the head of a request may have ${headBytes} bytes: send a long selection in the body of POST /events`,
-  },
-  HPE_INVALID_URL: {
-    line: "400 Bad Request",
-    code: "malformed_request",
-    detail: "the address is not well-formed: encode names in it as encodeURIComponent does",
-  },
-  ERR_HTTP_REQUEST_TIMEOUT: {
-    line: "408 Request Timeout",
-    code: "request_timeout",
-    detail: "the request was not finished in time",
-  },
+const problems: Readonly<Record<string, Problem>> = {
+  HPE_HEADER_OVERFLOW: new Problem(
+    431,
+    "head_too_large",
+    `the head of a request may have ${headBytes} bytes: send a long selection in the body of POST /events`,
+  ),
+  HPE_INVALID_URL: new Problem(
+    400,
+    "malformed_request",
+    "the address is not well-formed: encode names in it as encodeURIComponent does",
+  ),
+  ERR_HTTP_REQUEST_TIMEOUT: new Problem(408, "request_timeout", "the request was not finished in time"),
 };
-const noHttp: Reason = {
-  line: "400 Bad Request",
-  code: "malformed_request",
-  detail: "this is not a well-formed HTTP request",
-};
+const noHttp = new Problem(400, "malformed_request", "this is not a well-formed HTTP request");
 
 /** What is no HTTP is told so, if nothing has been answered on its connection yet, and closed. */
 function explain(error: NodeJS.ErrnoException, socket: net.Socket): void {
-  if (!socket.writable || socket.bytesWritten > 0 || error.code === "ECONNRESET") {
+  const handshaking = "secureConnecting" in socket && socket.secureConnecting === true; // nothing can be said yet
+  if (handshaking || !socket.writable || socket.bytesWritten > 0 || error.code === "ECONNRESET") {
     socket.destroy();
     return;
   }
-  const { line, code, detail } = reasons[error.code ?? ""] ?? noHttp;
-  const status = Number(line.slice(0, 3));
-  const body = `${JSON.stringify({ type: "about:blank", title: line.slice(4), status, code, detail })}\n`;
-  socket.end(
-    `HTTP/1.1 ${line}\r\nConnection: close\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-    () => socket.destroy(),
-  );
+  socket.end(writeProblem(problems[error.code ?? ""] ?? noHttp), () => socket.destroy());
 }

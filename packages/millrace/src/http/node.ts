@@ -6,8 +6,9 @@ import type { Api } from "./api.js";
 import { readBody } from "./body.js";
 import { type Exchange, type Headers, hasBody } from "./exchange.js";
 import { handle } from "./handle.js";
+import { plainHeaders } from "./headers.js";
 import { fromLatin1 } from "./latin1.js";
-import { Problem } from "./problem.js";
+import { Problem, respondProblem } from "./problem.js";
 import { joinHeaders, writeHead } from "./stream-head.js";
 
 export type NodeRequest = IncomingMessage | Http2ServerRequest;
@@ -29,6 +30,15 @@ export async function handleNode(
     return true;
   }
   return handle(api, new NodeExchange(request, response, trustedProxies));
+}
+
+/** What a server that is all the hub's answers to other paths. */
+export function respondNotFound(request: NodeRequest, response: NodeResponse): void {
+  respondProblem(
+    new NodeExchange(request, response, []),
+    new Problem(404, "not_found", "no such route here"),
+    plainHeaders,
+  );
 }
 
 /** A target in absolute form, as for a proxy: its authority stands for `Host` (RFC 9112, section 3.2.2). */
@@ -90,8 +100,8 @@ class NodeExchange implements Exchange {
     return value === undefined ? undefined : fromLatin1(Array.isArray(value) ? value.join(", ") : value);
   }
 
-  body(limitBytes: number): Promise<Uint8Array> {
-    return readBody(this.raw, limitBytes);
+  body(take: (part: Uint8Array) => void, signal: AbortSignal): Promise<void> {
+    return readBody(this.raw, take, signal);
   }
 
   respond(status: number, headers: Headers, body: string | Uint8Array = ""): void {
@@ -100,10 +110,14 @@ class NodeExchange implements Exchange {
     this.status = status;
     const bytes = typeof body === "string" ? Buffer.from(body) : body;
     // What is left of an unread body would be taken for the next request, or would have to be read for nothing.
-    const unread = !("stream" in this.raw) && !this.raw.complete && hasBody(this);
+    const { raw } = this;
+    const unread = !("stream" in raw) && !raw.complete && hasBody(this);
     const length = status === 204 ? {} : { "content-length": String(bytes.length) };
     response.writeHead(status, { ...headers, ...length, ...(unread ? { connection: "close" } : {}) });
-    response.end(this.method === "HEAD" ? undefined : bytes);
+    response.end(this.method === "HEAD" ? undefined : bytes, () => {
+      // HTTP/2 has a word for it (RFC 9113, section 8.1): the answer is whole, the rest of the body is not wanted.
+      if ("stream" in raw && !raw.stream.endAfterHeaders && !raw.stream.readableEnded) raw.stream.close();
+    });
   }
 
   stream(headers: Headers): Sink {

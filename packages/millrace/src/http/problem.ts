@@ -21,10 +21,12 @@ const titles: Readonly<Record<number, string>> = {
   403: "Forbidden",
   404: "Not Found",
   405: "Method Not Allowed",
+  408: "Request Timeout",
   413: "Content Too Large",
   415: "Unsupported Media Type",
   422: "Unprocessable Content",
   429: "Too Many Requests",
+  431: "Request Header Fields Too Large",
   500: "Internal Server Error",
   503: "Service Unavailable",
   507: "Insufficient Storage",
@@ -56,7 +58,17 @@ export function problemOf(error: unknown): Problem | undefined {
 }
 
 export function respondProblem(exchange: Exchange, problem: Problem, headers: Headers): void {
-  const { status, code, message } = problem;
-  const body = JSON.stringify({ type: "about:blank", title: titles[status] ?? "Error", status, code, detail: message });
-  exchange.respond(status, { ...headers, ...problem.headers, "content-type": "application/problem+json" }, `${body}\n`);
+  const { status } = problem;
+  const all = { ...headers, ...problem.headers, "content-type": "application/problem+json" };
+  exchange.respond(status, all, bodyOf(problem));
+}
+
+/** The whole answer as HTTP/1.1 writes it, for a connection that has no request yet. */
+export function writeProblem(problem: Problem): string {
+  const body = bodyOf(problem);
+  return `HTTP/1.1 ${problem.status} ${titles[problem.status]}\r\nConnection: close\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+}
+
+function bodyOf({ status, code, message }: Problem): string {
+  return `${JSON.stringify({ type: "about:blank", title: titles[status] ?? "Error", status, code, detail: message })}\n`;
 }

@@ -8,7 +8,6 @@ import {
   heartbeatBlock,
   keepaliveBlock,
   MillraceError,
-  maxNameBytes,
   openBlock,
   type PublishEvent,
   type Selection,
@@ -368,13 +367,13 @@ export class Hub {
   }
 }
 
+/** Over HTTP a key has 256 bytes at most; there it is stored together with its user's name. */
+const maxKeyBytes = 1024;
+
 function idempotencyOf(key: string, events: readonly CheckedEvent[]) {
   const bytes = Buffer.byteLength(key);
-  if (bytes < 1 || bytes > maxNameBytes) {
-    throw new MillraceError(
-      "invalid_event",
-      `an idempotency key has 1 to ${maxNameBytes} bytes: this one has ${bytes}`,
-    );
+  if (bytes < 1 || bytes > maxKeyBytes) {
+    throw new MillraceError("invalid_event", `an idempotency key has 1 to ${maxKeyBytes} bytes: this one has ${bytes}`);
   }
   const digest = createHash("sha256").update(JSON.stringify(events)).digest("base64url");
   return { key, digest };

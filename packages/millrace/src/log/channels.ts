@@ -13,7 +13,7 @@ interface Channel {
   /** `Channels.drops` when that happened. */
   droppedAt: number;
   /** Whether something up to here was dropped is not known: the name may have been forgotten before it came (again). */
-  readonly unknownThrough: number;
+  unknownThrough: number;
   emptySinceMs: number;
 }
 
@@ -23,6 +23,10 @@ export interface DropRecord {
   readonly channels: Readonly<Record<string, number>>;
   /** For channels that are remembered no longer: something up to here may have been dropped. No entry up to here is retained. */
   readonly forgottenThrough: number;
+  /** `Channel.unknownThrough` of each channel where it is not 0. */
+  readonly unknown: Readonly<Record<string, number>>;
+  /** Newest entry when this was written: a channel with entries up to here was known by then. */
+  readonly through: number;
 }
 
 const maxEmptyChannels = 100_000;
@@ -49,6 +53,8 @@ export class Channels {
   #oldest = 0;
   #last = { sequence: 0, timeMs: 0 };
   #markedThrough = 0;
+  /** While an earlier run's entries are added: see `DropRecord.through`, and what `restore` was told. */
+  #restored = { through: 0, lostThrough: 0 };
   forgottenThrough = 0;
   entries = 0;
   bytes = 0;
@@ -66,7 +72,7 @@ export class Channels {
 
   add(name: string, sequence: number, bytes: number, place: number, timeMs: number): void {
     const { events, channelBytes, totalBytes, ageMs } = this.retention;
-    const channel = this.#channel(name);
+    const channel = this.#channel(name, sequence);
     channel.ring.push(sequence, bytes, place);
     if (channel.ring.length === 1) this.#empty.delete(name);
     this.entries++;
@@ -153,31 +159,47 @@ export class Channels {
 
   record(): DropRecord {
     const channels: Record<string, number> = Object.create(null);
-    for (const { name, droppedThrough } of this.#all.values()) if (droppedThrough > 0) channels[name] = droppedThrough;
-    return { channels, forgottenThrough: this.forgottenThrough };
+    const unknown: Record<string, number> = Object.create(null);
+    for (const { name, droppedThrough, unknownThrough } of this.#all.values()) {
+      if (droppedThrough > 0) channels[name] = droppedThrough;
+      if (unknownThrough > 0) unknown[name] = unknownThrough;
+    }
+    return { channels, forgottenThrough: this.forgottenThrough, unknown, through: this.#last.sequence };
   }
 
-  /** Takes over what an earlier run knew. Call it before entries are added. */
-  restore({ channels, forgottenThrough }: DropRecord, nowMs: number): void {
-    this.forgottenThrough = forgottenThrough;
-    for (const [name, through] of Object.entries(channels)) {
-      const channel = this.#channel(name);
-      channel.droppedThrough = through;
+  /**
+   * Takes over what an earlier run knew. Call it before entries are added.
+   * @param lostThrough nothing is known of what was dropped up to here, of any channel
+   */
+  restore({ channels, forgottenThrough, unknown, through }: DropRecord, lostThrough: number, nowMs: number): void {
+    this.forgottenThrough = Math.max(forgottenThrough, lostThrough);
+    this.#restored = { through, lostThrough };
+    const known = (name: string) => {
+      const channel = this.#channel(name, 0);
       channel.emptySinceMs = nowMs;
       this.#empty.set(name, channel);
-      this.#maxDroppedThrough = Math.max(this.#maxDroppedThrough, through);
+      return channel;
+    };
+    for (const [name, dropped] of Object.entries(channels)) {
+      known(name).droppedThrough = dropped;
+      this.#maxDroppedThrough = Math.max(this.#maxDroppedThrough, dropped);
     }
+    for (const [name, behind] of Object.entries(unknown)) known(name).unknownThrough = Math.max(behind, lostThrough);
   }
 
   /** Call it once the entries of an earlier run are added. A log that lost its end gives those sequences out again. */
   endRestore(tail: number): void {
-    for (const channel of this.#all.values()) channel.droppedThrough = Math.min(channel.droppedThrough, tail);
+    this.#restored.through = 0;
+    for (const channel of this.#all.values()) {
+      channel.droppedThrough = Math.min(channel.droppedThrough, tail);
+      channel.unknownThrough = Math.min(channel.unknownThrough, tail);
+    }
     this.#maxDroppedThrough = Math.min(this.#maxDroppedThrough, tail);
     this.forgottenThrough = Math.min(this.forgottenThrough, tail);
     this.#findOldest(tail);
   }
 
-  #channel(name: string): Channel {
+  #channel(name: string, sequence = Infinity): Channel {
     let channel = this.#all.get(name);
     if (!channel) {
       channel = {
@@ -185,7 +207,7 @@ export class Channels {
         ring: new Ring(),
         droppedThrough: 0,
         droppedAt: 0,
-        unknownThrough: this.forgottenThrough,
+        unknownThrough: sequence <= this.#restored.through ? this.#restored.lostThrough : this.forgottenThrough,
         emptySinceMs: 0,
       };
       this.#all.set(name, channel);

@@ -9,7 +9,12 @@ export class Marks {
     return this.#head < this.#values.length ? (this.#values.at(-1) as number) : -Infinity;
   }
 
+  /** A mark with a higher value, of a clock that was ahead, is covered by this one: it would hold up all behind it. */
   push(value: number, sequence: number): void {
+    while (this.last > value) {
+      this.#values.pop();
+      this.#sequences.pop();
+    }
     this.#values.push(value);
     this.#sequences.push(sequence);
   }

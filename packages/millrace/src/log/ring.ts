@@ -27,7 +27,8 @@ export class Ring {
     this.length--;
     this.bytes -= bytes;
     const capacity = this.#pairs.length / 2;
-    if (capacity > 64 && this.length * 4 < capacity) this.#resize(capacity / 2);
+    // Not at a half: a queue that wavers about a power of two would be copied again and again.
+    if (capacity > 64 && this.length * 5 < capacity * 2) this.#resize(capacity / 2);
     return bytes;
   }
 

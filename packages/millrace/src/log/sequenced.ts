@@ -326,10 +326,10 @@ export class SequencedLog implements Log {
 /** @throws MillraceError `invalid_event` for more than a log can take at once */
 function sizeOf(events: readonly CheckedEvent[]): number {
   let size = 0;
-  for (const { data, channel } of events) {
+  for (const { data, channel, event = "", key = "" } of events) {
     if (data.length > maxDataLength)
       throw new MillraceError("invalid_event", "an event's data is at most 2 Mi characters");
-    size += data.length + channel.length + 64;
+    size += data.length + channel.length + event.length + key.length + 64;
   }
   if (size > maxAppendLength)
     throw new MillraceError("invalid_event", "too much to publish at once: 64 Mi characters are the most");

@@ -1,19 +1,29 @@
 import type { Sink, SinkOwner } from "./sink.js";
 
+export interface PollAnswer {
+  readonly body: readonly Uint8Array[];
+  /** Whether the last block is a farewell, which no cursor may follow. */
+  readonly farewell: boolean;
+}
+
 /**
  * A long-poll answer: full after its first write. What was written is the body; the writer's cursor, asked for when
  * the body is finished, closes it.
  */
 export class PollSink implements Sink {
   readonly kind = "poll";
-  readonly #finish: (body: readonly Uint8Array[], farewell: boolean) => void;
+  /** What was written, when it is over. */
+  readonly answer: Promise<PollAnswer>;
   readonly #body: Uint8Array[] = [];
+  #resolve: (answer: PollAnswer) => void = () => {};
   #owner: SinkOwner | undefined;
-  #done = false;
+  #ended = false;
+  #farewell = false;
 
-  /** @param finish is given the body, once, and whether its last block is a farewell that no cursor may follow */
-  constructor(finish: (body: readonly Uint8Array[], farewell: boolean) => void) {
-    this.#finish = finish;
+  constructor() {
+    this.answer = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
   }
 
   open(owner: SinkOwner): void {
@@ -22,17 +32,22 @@ export class PollSink implements Sink {
 
   write(bytes: Uint8Array): boolean {
     this.#body.push(bytes);
-    // Behind the writer's back: it has to move its cursor first.
-    queueMicrotask(() => this.end());
+    this.end();
     return false;
   }
 
   end(lastBytes?: Uint8Array): void {
-    if (this.#done) return;
-    this.#done = true;
-    if (lastBytes) this.#body.push(lastBytes);
-    this.#finish(this.#body, lastBytes !== undefined);
-    this.#owner?.onClose();
+    if (lastBytes && !this.#farewell) {
+      this.#farewell = true;
+      this.#body.push(lastBytes);
+    }
+    if (this.#ended) return;
+    this.#ended = true;
+    // Behind the back of whoever writes or ends: it has to move its cursor first, or even to learn who its subscriber is.
+    queueMicrotask(() => {
+      this.#resolve({ body: this.#body, farewell: this.#farewell });
+      this.#owner?.onClose();
+    });
   }
 
   destroy(): void {

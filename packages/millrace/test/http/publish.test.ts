@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type Call, forms, json, open, start } from "./support/index.js";
+import { type Call, forms, json, open, start, until } from "./support/index.js";
 
 const ndjson = (lines: readonly string[]): Call => ({
   method: "POST",

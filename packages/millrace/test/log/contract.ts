@@ -75,6 +75,8 @@ export function logContract(name: string, start: StartSubject): void {
         await using subject = await start();
         const events = Array.from({ length: 40 }, () => event("a", "x".repeat(2 ** 21)));
         await expect(subject.log.append(events)).rejects.toMatchObject({ code: "invalid_event" });
+        const named = event("a", "", { event: "e".repeat(256), key: "k".repeat(256) });
+        await expect(subject.log.append(Array(130_000).fill(named))).rejects.toMatchObject({ code: "invalid_event" });
         expect(subject.log.tail).toBe(0);
       });
     });
@@ -91,6 +93,12 @@ export function logContract(name: string, start: StartSubject): void {
         });
         await log.append([event("a", "1"), event("b", "2")]).then(() => story.push("answer"));
         expect(story).toEqual(["commit 1,2, newest 2, tail 2", "answer"]);
+      });
+
+      test("has one listener: a second hub on the log is refused", async () => {
+        await using subject = await start();
+        subject.log.onCommit(() => {});
+        expect(() => subject.log.onCommit(() => {})).toThrow(expect.objectContaining({ code: "invalid_option" }));
       });
 
       test("takes all appends of one turn", async () => {
@@ -147,14 +155,21 @@ export function logContract(name: string, start: StartSubject): void {
         await subject.log.append([event("a")]);
         const first = await subject.log.append([event("a", "1"), event("a", "2")], once("k"));
         await subject.settle();
-        expect(await subject.log.append([event("a", "1"), event("a", "2")], once("k"))).toEqual(first);
+        expect(await subject.log.append([event("a", "1"), event("a", "2")], once("k"))).toEqual({
+          ...first,
+          repeated: true,
+        });
         expect(await dataIn(subject.log, "a")).toEqual(["x", "1", "2"]);
       });
 
       test("lets a repeat in flight wait for the first", async () => {
         await using subject = await start();
         const answers = await Promise.all([1, 2, 3].map(() => subject.log.append([event("a")], once("k"))));
-        expect(answers).toEqual([1, 2, 3].map(() => ({ first: 1, count: 1 })));
+        expect(answers).toEqual([
+          { first: 1, count: 1 },
+          { first: 1, count: 1, repeated: true },
+          { first: 1, count: 1, repeated: true },
+        ]);
         expect(subject.log.tail).toBe(1);
       });
 

@@ -76,8 +76,12 @@ async function compare(
         ? createMemoryLog({ retention })
         : await openDiskLog(folder, { retention, cacheBytes, onNotice: (notice) => notices.push(notice) });
     opened.push(log);
+    log.onCommit((entries) => {
+      committed = entries;
+    });
     return log;
   };
+  let committed: readonly Entry[] = [];
   const model = new Model(retention);
   let log = await open();
   /** What a reader that asked at some time knows to be dropped. */
@@ -103,10 +107,6 @@ async function compare(
         const events = at.batch.map(({ channel, size }, index) =>
           event(channel, `${model.tail + index + 1} ${"x".repeat(size)}`),
         );
-        let committed: readonly Entry[] = [];
-        log.onCommit((entries) => {
-          committed = entries;
-        });
         expect(await log.append(events)).toEqual({ first: model.tail + 1, count: events.length });
         let start = 0;
         for (const entry of committed) {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { mergeAfter, newest } from "../../src/log/merge.js";
+import { behindNewest, mergeAfter } from "../../src/log/merge.js";
 import { maxRecordBytes, Ring } from "../../src/log/ring.js";
 
 interface Item {
@@ -105,11 +105,11 @@ describe("merging rings", () => {
   test("finds the newest few", () => {
     fc.assert(
       fc.property(rings, fc.nat(70), (all, count) => {
-        const sequences = all
-          .flat()
-          .map(({ sequence }) => sequence)
-          .sort((a, b) => b - a);
-        expect(newest(all.map(ringOf), count)).toBe(count === 0 ? undefined : sequences[count - 1]);
+        const sequences = all.flat().map(({ sequence }) => sequence);
+        const from = sequences.sort((a, b) => b - a)[count - 1];
+        const tail = (sequences[0] ?? 0) + 3;
+        // Behind none lie all that come: the tail.
+        expect(behindNewest(all.map(ringOf), count, tail)).toBe(count === 0 ? tail : (from ?? 1) - 1);
       }),
     );
   });

@@ -25,6 +25,16 @@ export function syncFolder(folder: string): void {
   }
 }
 
+/** Throws when a small file finds no room. What a crash leaves of it goes with the leftovers of a rewrite. */
+export function findRoom(folder: string): void {
+  const file = path.join(folder, "room.log.new");
+  try {
+    fs.writeFileSync(file, Buffer.alloc(4096, 7), { flush: true });
+  } finally {
+    fs.rmSync(file, { force: true });
+  }
+}
+
 /** A segment's file, and the sequences it stands for. */
 export interface SegmentFile {
   readonly path: string;

@@ -64,15 +64,15 @@ function openLocked(
     const channels = new Channels(retention, (sequence, bytes) => segments.release(sequence, bytes));
     const keys = new Keys(retention.keyAgeMs);
     try {
-      const { checkpoint, tail, cutBytes, lost } = recover({ folder, bootId, segments, channels, keys });
-      if (cutBytes > 0)
-        onNotice(`an unfinished write of ${cutBytes} bytes was cut from the end of the store ${folder}`);
+      const { checkpoint, tail, torn, lost } = recover({ folder, bootId, segments, channels, keys });
+      if (torn && torn.bytes > 0)
+        onNotice(`an unfinished write of ${torn.bytes} bytes is cut from the end of the store ${folder}`);
       if (lost) onNotice(`the store ${folder} may lack its newest entries: clients are told`);
       const epochs = new Epochs(checkpoint?.epochs).begin(tail + 1, lost);
       const floor = checkpoint?.floor ?? 0;
       const storage = new DiskStorage({
         ...{ folder, bootId, durability, retention, lock, onNotice },
-        ...{ segments, channels, epochs, isNew: checkpoint === undefined, floor, tail },
+        ...{ segments, channels, epochs, isNew: checkpoint === undefined, floor, tail, torn },
       });
       return new SequencedLog({ storage, channels, keys, tail, cacheBytes });
     } catch (error) {

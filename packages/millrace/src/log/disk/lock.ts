@@ -68,6 +68,9 @@ function listen(address: string): Promise<net.Server | undefined> {
   });
 }
 
+/** Only a socket that nobody holds refuses. One whose process is stopped says EAGAIN: its lock was once stolen for it. */
+const dead = new Set(["ECONNREFUSED", "ENOENT"]);
+
 function answers(address: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = net.connect(address);
@@ -75,7 +78,7 @@ function answers(address: string): Promise<boolean> {
       socket.destroy();
       resolve(true);
     });
-    socket.once("error", () => resolve(false));
+    socket.once("error", ({ code = "" }: NodeJS.ErrnoException) => resolve(!dead.has(code)));
   });
 }
 

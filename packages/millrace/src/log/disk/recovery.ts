@@ -3,7 +3,7 @@ import type { Channels } from "../channels.js";
 import { recordBytes, recordChannel, recordSequence } from "../entry.js";
 import type { Keys } from "../keys.js";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.js";
-import { listSegments, refuseNewer, type SegmentFile } from "./files.js";
+import { listSegments, refuseNewer, type SegmentFile, syncFolder } from "./files.js";
 import { decodeFrame, type Frame, frameFollows, readKeys } from "./frame.js";
 import { Segment, segmentFormat, segmentHeadBytes } from "./segment.js";
 import type { Segments } from "./segments.js";
@@ -13,10 +13,22 @@ export interface Recovered {
   /** Undefined for a new store. */
   readonly checkpoint: Checkpoint | undefined;
   readonly tail: number;
-  /** Bytes that were cut from the end. */
-  readonly cutBytes: number;
+  /** Set when the end is torn. */
+  readonly torn: Torn | undefined;
   /** Whether acknowledged entries may be missing at the end. */
   readonly lost: boolean;
+}
+
+/**
+ * An end that is to be cut. Not at once: a fault that is gone tells the next start nothing, so the loss must be on the
+ * disk first, as the new epoch.
+ */
+export interface Torn {
+  readonly bytes: number;
+  /** What explains the fault. The checkpoint must go on to say it until the end is cut, or that would be damage. */
+  readonly cause: Pick<Checkpoint, "bootId" | "flushed">;
+  /** Cuts it. May be called again when it fails. */
+  cut(): void;
 }
 
 export interface RecoveryParts {
@@ -41,7 +53,7 @@ interface Fault {
 
 /**
  * Reads a store through: every checksum, every entry's place, into the parts given. What a crash may have torn at the
- * end is cut; anything else that is wrong is `Damage`: a store is never half read.
+ * end is left out; anything else that is wrong is `Damage`: a store is never half read.
  * @throws MillraceError `store_newer`
  */
 export function recover(parts: RecoveryParts): Recovered {
@@ -51,26 +63,25 @@ export function recover(parts: RecoveryParts): Recovered {
   const files = listSegments(folder);
   if (checkpoint === "missing") {
     if (files.length > 0) throw new Damage("its checkpoint is missing");
-    return { checkpoint: undefined, tail: 0, cutBytes: 0, lost: false };
+    return { checkpoint: undefined, tail: 0, torn: undefined, lost: false };
   }
   // Files that a crash kept from being removed; a power cut may have taken only some of them.
   while (files[0] && files[0].end <= checkpoint.floor) fs.rmSync((files.shift() as SegmentFile).path);
   let tail = files[0] ? files[0].base - 1 : checkpoint.floor;
-  const { drops, floor } = checkpoint;
   // A full disk let files go before it could be written what was in them: so that loss is said as "may".
-  const forgottenThrough = tail > floor ? Math.max(drops.forgottenThrough, tail) : drops.forgottenThrough;
-  channels.restore({ ...drops, forgottenThrough }, Date.now());
+  channels.restore(checkpoint.drops, tail > checkpoint.floor ? tail : 0, Date.now());
 
   // While the machine runs, what was written stays: only a write that was cut may stand at the end. After a power cut
   // any write since the last flush may be missing, and files are flushed one behind the one that is written to.
   const rebooted = !checkpoint.clean && checkpoint.bootId !== bootId;
   const unflushed = rebooted && !checkpoint.flushed;
-  let cutBytes = 0;
+  let tornBytes = 0;
   let fault: Fault | undefined;
+  const behind: string[] = [];
   for (const [at, file] of files.entries()) {
     if (fault) {
-      cutBytes += fs.statSync(file.path).size;
-      fs.rmSync(file.path);
+      tornBytes += fs.statSync(file.path).size;
+      behind.push(file.path);
       continue;
     }
     if (file.base !== tail + 1) throw new Damage(`the entries ${tail + 1} to ${file.base - 1} are missing`);
@@ -84,9 +95,7 @@ export function recover(parts: RecoveryParts): Recovered {
     if (fault) {
       const torn = !file.rewritten && (unflushed ? at >= files.length - 2 : last && !fault.followed);
       if (!torn) throw new Damage(`${file.path} is damaged at byte ${fault.at}`);
-      cutBytes = Math.max(0, bytes.length - fault.at);
-      segment.begin(); // its first bytes may be torn too
-      segment.cut(fault.at);
+      tornBytes = Math.max(0, bytes.length - fault.at);
       segment.end = Infinity;
     } else if (!last && tail !== file.end) throw new Damage(`${file.path} ends before entry ${file.end}`);
   }
@@ -94,7 +103,14 @@ export function recover(parts: RecoveryParts): Recovered {
   // What a dead process left to the system to write is this run's to promise: it says so of all files but its last two.
   if (!checkpoint.clean) for (const segment of segments.list.slice(-2)) segment.flushSync();
   const lost = tail < checkpoint.tail || (rebooted ? unflushed : fault?.kind === "bad");
-  return { checkpoint, tail, cutBytes, lost };
+  const cut = () => {
+    for (const file of behind) fs.rmSync(file, { force: true });
+    if (behind.length > 0) syncFolder(folder); // one that a power cut brought back would stand behind new entries
+    const last = segments.list.at(-1) as Segment;
+    last.begin(); // its first bytes may be torn too
+    last.cut(last.size);
+  };
+  return { checkpoint, tail, torn: fault && { bytes: tornBytes, cause: checkpoint, cut }, lost };
 }
 
 function readSegment(

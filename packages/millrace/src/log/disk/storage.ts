@@ -6,8 +6,10 @@ import type { MaybePromise, Retention } from "../log.js";
 import type { Ref } from "../merge.js";
 import type { Batch, Storage } from "../sequenced.js";
 import { type Checkpoint, writeCheckpoint } from "./checkpoint.js";
+import { findRoom } from "./files.js";
 import { encodeFrame } from "./frame.js";
 import type { Lock } from "./lock.js";
+import type { Torn } from "./recovery.js";
 import { chooseRun, rewrite } from "./rewrite.js";
 import { Segment } from "./segment.js";
 import type { Segments } from "./segments.js";
@@ -28,6 +30,7 @@ export interface DiskStorageParts {
   readonly segments: Segments;
   readonly floor: number;
   readonly tail: number;
+  readonly torn: Torn | undefined;
   readonly lock: Lock;
   readonly onNotice: (message: string) => void;
 }
@@ -45,6 +48,9 @@ export class DiskStorage implements Storage {
   #active: Segment | undefined;
   /** Whether the new epoch is on the disk. */
   #saved = false;
+  #torn: Torn | undefined;
+  /** No write has found room since one was refused for the lack of it. */
+  #full = false;
   #floor: number;
   #tail: number;
   #uncut = false;
@@ -62,6 +68,7 @@ export class DiskStorage implements Storage {
     this.#segments = parts.segments;
     this.#floor = parts.floor;
     this.#tail = parts.tail;
+    this.#torn = parts.torn;
     this.#segmentBytes = Math.max(64 * 1024, Math.min(16 * 1024 * 1024, parts.retention.totalBytes / 64));
     const last = this.#segments.list.at(-1);
     if (last?.end === Infinity) this.#active = last;
@@ -99,7 +106,8 @@ export class DiskStorage implements Storage {
     this.#guard(() => {
       this.#beginEpoch();
       this.#cut();
-      this.#checkpoint({});
+      findRoom(this.#parts.folder);
+      this.#full = false;
     });
   }
 
@@ -135,6 +143,7 @@ export class DiskStorage implements Storage {
       segment.keyTimeMs = timeMs;
     }
     this.#tail += entries.length;
+    this.#full = false;
     return place;
   }
 
@@ -189,18 +198,24 @@ export class DiskStorage implements Storage {
   #beginEpoch(): void {
     if (this.#saved) return;
     this.#checkpoint({});
+    if (this.#torn) {
+      this.#torn.cut();
+      this.#torn = undefined;
+      this.#checkpoint({});
+    }
     this.#saved = true;
   }
 
   #checkpoint(changes: Partial<Checkpoint>): void {
+    const cause = this.#torn?.cause;
     writeCheckpoint(this.#parts.folder, {
       epochs: this.#parts.epochs.list,
       drops: this.#parts.channels.record(),
       floor: this.#floor,
       tail: this.#tail,
       clean: false,
-      bootId: this.#parts.bootId,
-      flushed: this.#parts.durability === "power",
+      bootId: cause?.bootId ?? this.#parts.bootId,
+      flushed: cause?.flushed ?? this.#parts.durability === "power",
       ...changes,
     });
   }
@@ -245,17 +260,21 @@ export class DiskStorage implements Storage {
     try {
       return work();
     } catch (error) {
+      if (isNoSpace(error)) this.#full = true;
       throw refusal(error);
     }
   }
 
   async #tidy(keysSinceMs: number): Promise<void> {
     const { list } = this.#segments;
-    const front = list.findIndex((segment) => segment === this.#active || !segment.isDone(keysSinceMs));
-    if (front > 0) this.#removeFront(list.slice(0, front));
+    const needed = list.findIndex((segment) => segment === this.#active || !segment.isDone(keysSinceMs));
+    const gone = needed < 0 ? [...list] : list.slice(0, needed);
+    if (gone.length > 0) this.#removeFront(gone);
     const { folder, channels } = this.#parts;
-    while (!this.#closing && this.#segments.garbage(keysSinceMs) > channels.bytes / 2 + 4 * this.#segmentBytes) {
-      const run = chooseRun(list, this.#active, this.#segmentBytes, keysSinceMs);
+    // While publishing is refused, any garbage is too much; and a file at a time, for its copy needs room too.
+    const tolerated = () => (this.#full ? 0 : channels.bytes / 2 + 4 * this.#segmentBytes);
+    while (!this.#closing && this.#segments.garbage(keysSinceMs) > tolerated()) {
+      const run = chooseRun(list, this.#active, this.#full ? 0 : this.#segmentBytes, keysSinceMs);
       if (!run) return;
       await rewrite({ run, segments: this.#segments, folder, channels, keysSinceMs }, () => this.#checkpoint({}));
     }

@@ -106,11 +106,20 @@ function callHttp2(port: number, target: string, call: Call): Promise<Answer> {
     });
     request.on("response", (head) => {
       const header = (name: string) => head[name] as string | undefined;
-      resolve(answerOf(head[":status"] ?? 0, header, request, leave));
+      resolve(answerOf(head[":status"] ?? 0, header, answeredEarly(request), leave));
     });
     if (unfinished) request.write(body);
     else if (body !== undefined) request.end(body);
   });
+}
+
+/** Node calls a close premature that follows a whole answer to an unfinished request (RFC 9113, section 8.1). */
+async function* answeredEarly(request: http2.ClientHttp2Stream): AsyncGenerator<Uint8Array> {
+  try {
+    yield* request;
+  } catch (error) {
+    if (request.rstCode !== http2.constants.NGHTTP2_NO_ERROR) throw error;
+  }
 }
 
 async function callFetch(hub: Millrace, target: string, call: Call): Promise<Answer> {
@@ -124,7 +133,8 @@ async function callFetch(hub: Millrace, target: string, call: Call): Promise<Ans
     duplex: "half",
     signal: leaving.signal,
   });
-  const response = (await hub.fetch(request, { remoteAddress: "127.0.0.1" })) ?? new Response("not found\n", { status: 404 });
+  const response =
+    (await hub.fetch(request, { remoteAddress: "127.0.0.1" })) ?? new Response("not found\n", { status: 404 });
   const header = (name: string) => response.headers.get(name) ?? undefined;
   return answerOf(response.status, header, bytesOf(response.body), () => leaving.abort());
 }

@@ -4,7 +4,8 @@ import path from "node:path";
 import { describe, expect, type TestContext, test } from "vitest";
 import { openDiskLog } from "../../../src/log/disk/index.js";
 import type { Log, Retention } from "../../../src/log/index.js";
-import { dataIn, event, fields, readAll, select, temporaryFolder, until } from "../support.js";
+import { copyStore, dataIn, event, fields, readAll, select, temporaryFolder, until } from "../support.js";
+import { flipBit, segmentFiles } from "./store.js";
 
 interface SmallDisk extends Disposable {
   readonly folder: string;
@@ -130,6 +131,59 @@ describe("a full disk", () => {
     expect(publisher.log.tail).toBeLessThan(tail);
     expect(publisher.log.locate(position)).toMatchObject({ lost: "yes" });
     await publisher.log.close();
+  });
+
+  test("does not hide a loss at the end from the start after the next", async (context) => {
+    using disk = smallDisk(context);
+    const log = await open(disk);
+    const positions: string[] = [];
+    for (let n = 1; n <= 5; n++) {
+      await log.append([event("a", String(n))]);
+      positions.push(log.position(n));
+    }
+    const copy = { ...disk, folder: `${disk.folder}-copy` };
+    copyStore(disk.folder, copy.folder);
+    await log.close();
+    const [file = ""] = segmentFiles(copy.folder);
+    flipBit(file, (fs.statSync(file).size - 3) * 8);
+    disk.fillUp();
+    for (let start = 0; start < 3; start++) {
+      if (start === 2) disk.clear();
+      const again = await open(copy);
+      expect(again.stats().writable).toBe(start === 2);
+      expect(again.locate(positions[3] as string)).toEqual({ sequence: 4, lost: "may" });
+      expect(again.locate(positions[4] as string)).toEqual({ sequence: 4, lost: "yes" });
+      expect(await dataIn(again, "a")).toEqual(["1", "2", "3", "4"]);
+      await again.close();
+    }
+  });
+
+  test("that has room again is found out without writing the checkpoint each time", async (context) => {
+    using disk = smallDisk(context);
+    const publisher = new Publisher(await open(disk));
+    await publisher.publish();
+    disk.fillUp();
+    while (publisher.refused === 0) await publisher.publish(7, 900);
+    const { ino } = fs.statSync(path.join(disk.folder, "checkpoint.json"));
+    disk.clear();
+    await until("it is writable", () => publisher.log.stats().writable);
+    expect(fs.statSync(path.join(disk.folder, "checkpoint.json")).ino).toBe(ino);
+    expect(fs.readdirSync(disk.folder).sort()).toEqual(["0000000000000001.log", "checkpoint.json", "lock"]);
+    await publisher.log.close();
+  });
+
+  test("is given what little garbage there is", async (context) => {
+    using disk = smallDisk(context);
+    // Less garbage than four files: with room, it would be left alone.
+    const log = await open(disk, { totalBytes: 4e6, events: 5 });
+    for (let n = 0; n < 90; n++) await log.append([event(n % 30 === 0 ? `quiet/${n}` : "noisy", "x".repeat(2000))]);
+    const before = log.stats().storedBytes;
+    disk.fillUp(8192);
+    await expect(log.append([event("large", "x".repeat(30_000))])).rejects.toMatchObject({ code: "store_full" });
+    await until("it is rewritten", () => log.stats().storedBytes < before - 40_000);
+    expect((await readAll(log, select("quiet/*"))).entries).toHaveLength(3);
+    await log.append([event("large", "x".repeat(30_000))]);
+    await log.close();
   });
 
   test("is emptied by retention alone", async (context) => {

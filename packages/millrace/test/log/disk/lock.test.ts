@@ -1,4 +1,5 @@
 import fs from "node:fs";
+import net from "node:net";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { openDiskLog } from "../../../src/log/disk/index.js";
@@ -33,6 +34,28 @@ describe("a store", () => {
     await until("the third has tried", () => third.lines.length > 0);
     expect(third.lines).toEqual(["store_locked"]);
     await log.close();
+  });
+
+  test("is refused while the process that has it is stopped, and cannot take a call", async () => {
+    await using subject = store();
+    await using holder = startChild("hold", subject.folder);
+    await until("it is open", () => holder.lines.length > 0);
+    holder.process.kill("SIGSTOP");
+    const waiting: net.Socket[] = [];
+    try {
+      let refused = false;
+      while (!refused && waiting.length < 10_000) {
+        const socket = net.connect(path.join(subject.folder, "lock"));
+        waiting.push(socket);
+        refused = await new Promise((resolve) => {
+          socket.once("connect", () => resolve(false)).once("error", () => resolve(true));
+        });
+      }
+      expect(refused).toBe(true);
+      await expect(subject.open()).rejects.toMatchObject({ code: "store_locked" });
+    } finally {
+      for (const socket of waiting) socket.destroy();
+    }
   });
 
   test("is won by one at most of many that find a dead lock, and by one soon", async () => {

@@ -6,7 +6,7 @@ import { recover } from "../../../src/log/disk/recovery.js";
 import { chooseRun, rewrite } from "../../../src/log/disk/rewrite.js";
 import type { Segment } from "../../../src/log/disk/segment.js";
 import { Segments } from "../../../src/log/disk/segments.js";
-import { defaultRetention, type Log, type Retention } from "../../../src/log/index.js";
+import { type Appended, defaultRetention, type Log, type Retention } from "../../../src/log/index.js";
 import { Keys } from "../../../src/log/keys.js";
 import { copyStore, dataIn, event, fields, long, readAll, select, until } from "../support.js";
 import { readCheckpointFile, segmentFiles, snapshot, store } from "./store.js";
@@ -117,7 +117,7 @@ describe("a store with quiet and noisy channels", () => {
   test("keeps idempotency keys through rewriting and reopening, for as long as they last", async () => {
     await using subject = store({ retention });
     const log = await subject.open();
-    const answers = new Map<string, unknown>();
+    const answers = new Map<string, Appended>();
     for (let n = 0; n < 20; n++) {
       const idempotency = { key: `key ${n}`, digest: "d" };
       answers.set(idempotency.key, await log.append([noise(n), quiet(n * 500)], { idempotency }));
@@ -127,11 +127,31 @@ describe("a store with quiet and noisy channels", () => {
     await log.close();
     const again = await subject.open();
     for (const [key, answer] of answers) {
-      expect(await again.append([event("a")], { idempotency: { key, digest: "d" } })).toEqual(answer);
+      expect(await again.append([event("a")], { idempotency: { key, digest: "d" } })).toEqual({
+        ...answer,
+        repeated: true,
+      });
     }
     await again.close();
     const later = await subject.open({ retention: { ...retention, keyAgeMs: 0 } });
-    expect(await later.append([], { idempotency: { key: "key 1", digest: "d" } })).not.toEqual(answers.get("key 1"));
+    expect(await later.append([], { idempotency: { key: "key 1", digest: "d" } })).not.toHaveProperty("repeated");
+  });
+
+  test("gives back everything when nothing is left, also when no file is written to", async () => {
+    await using subject = store({ retention: { ...retention, ageMs: 50, keyAgeMs: 1 } });
+    const log = await subject.open();
+    await fill(log, 1, 500);
+    await log.close();
+    const [file = ""] = segmentFiles(subject.folder);
+    const { tail } = log;
+    // As after a rewriting, when the next file found no room.
+    fs.renameSync(file, file.replace(".log", `-${String(tail).padStart(16, "0")}.log`));
+    const again = await subject.open();
+    await untilSwept("it is empty", () => segmentFiles(subject.folder).length === 0);
+    await again.close();
+    const later = await subject.open();
+    expect((await later.append([event("a")])).first).toBe(tail + 1);
+    expect(subject.notices).toEqual([]);
   });
 
   test("is not rewritten for the sake of what every append costs", async () => {

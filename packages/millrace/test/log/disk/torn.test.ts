@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { openDiskLog } from "../../../src/log/disk/index.js";
 import type { Log } from "../../../src/log/index.js";
 import { copyStore, dataIn, event, long, readAll, select } from "../support.js";
@@ -69,7 +69,7 @@ describe("the end of a store", () => {
         async (log, notices, folder) => {
           expect(await dataIn(log, "a")).toEqual(["first", "second", ...(size === end ? ["third"] : [])]);
           expect(notices).toHaveLength(torn ? 1 : 0);
-          if (torn) expect(notices[0]).toContain(`${size - before} bytes was cut`);
+          if (torn) expect(notices[0]).toContain(`${size - before} bytes is cut`);
           expect(log.locate(positions[1] as string)).toEqual({ sequence: 4, lost: "no" });
           expect(log.locate(positions[2] as string)).toEqual(
             size === end ? { sequence: 6, lost: "no" } : { sequence: 4, lost: "yes" },
@@ -132,6 +132,84 @@ describe("the end of a store", () => {
         },
       );
     });
+  });
+});
+
+describe("a loss at the end", () => {
+  const torn = async (subject: Store) => {
+    const log = await subject.open();
+    const positions: string[] = [];
+    for (let n = 1; n <= 5; n++) {
+      await log.append([event("a", String(n))]);
+      positions.push(log.position(n));
+    }
+    const folder = `${subject.folder}-torn`;
+    copyStore(subject.folder, folder);
+    flipBit(lastFile(folder), (fs.statSync(lastFile(folder)).size - 3) * 8);
+    return { folder, positions };
+  };
+  /** Starts whose process dies at some step of what it changes in the folder, and the state that each leaves. */
+  const statesOf = async (folder: string, work: () => Promise<unknown>): Promise<string[]> => {
+    const states: string[] = [];
+    const spies = (["openSync", "renameSync", "ftruncateSync", "rmSync"] as const).map((name) => {
+      const real = fs[name] as (...args: unknown[]) => unknown;
+      return vi.spyOn(fs, name).mockImplementation(((...args: unknown[]) => {
+        const result = real(...args);
+        if (!copying) {
+          copying = true;
+          const state = `${folder}-state-${states.length}`;
+          copyStore(folder, state);
+          states.push(state);
+          copying = false;
+        }
+        return result;
+      }) as never);
+    });
+    let copying = false;
+    try {
+      await work();
+    } finally {
+      for (const spy of spies) spy.mockRestore();
+    }
+    return states;
+  };
+  const notices: string[] = [];
+  const openAt = (folder: string) => openDiskLog(folder, { onNotice: (notice) => notices.push(notice) });
+
+  test("is told also when the process that found it died at any step of its start", async () => {
+    await using subject = store();
+    const { folder, positions } = await torn(subject);
+    const states = await statesOf(folder, () => openAt(folder).then((log) => log.close()));
+    expect(states.length).toBeGreaterThan(4);
+    for (const state of states) {
+      const log = await openAt(state);
+      expect(log.locate(positions[3] as string)).toEqual({ sequence: 4, lost: "may" });
+      expect(log.locate(positions[4] as string)).toEqual({ sequence: 4, lost: "yes" });
+      expect(await dataIn(log, "a")).toEqual(["1", "2", "3", "4"]);
+      await log.append([event("a", "new")]);
+      await log.close();
+      const again = await openAt(state);
+      expect(again.locate(positions[3] as string)).toEqual({ sequence: 4, lost: "may" });
+      expect(await dataIn(again, "a")).toEqual(["1", "2", "3", "4", "new"]);
+      await again.close();
+    }
+  });
+
+  test("by a power cut too, with whole frames behind it and a file", async () => {
+    await using subject = store({ retention: { totalBytes: 1e6 } });
+    const log = await subject.open({ durability: "process" });
+    for (let n = 1; n <= 150; n++) await log.append([event("a", "x".repeat(1000))]);
+    const folder = `${subject.folder}-torn`;
+    copyStore(subject.folder, folder);
+    const position = log.position(10);
+    changeCheckpoint(folder, { bootId: "an earlier start" });
+    zero(segmentFiles(folder).at(-2) as string, 20_000, 4096);
+    const states = await statesOf(folder, () => openAt(folder).then((each) => each.close()));
+    for (const state of states) {
+      const again = await openAt(state);
+      expect(again.locate(position)).toEqual({ sequence: 10, lost: "may" });
+      await again.close();
+    }
   });
 });
 

@@ -1,13 +1,13 @@
-import { type ConnectOptions, type Form, forms, type Hub } from "../hub/index.js";
-import { closedId, cursorBlock, defaultChannel, parseSelection } from "../protocol/index.js";
-import { PollSink } from "../sink/index.js";
-import type { Api } from "./api.js";
-import { admit } from "./authorize.js";
-import type { Exchange, Headers } from "./exchange.js";
-import { streamHeaders } from "./headers.js";
-import { readJson } from "./json.js";
-import { Problem } from "./problem.js";
-import { parseQuery } from "./query.js";
+import { type ConnectOptions, type Form, forms, type Hub } from "../../hub/index.js";
+import { closedId, cursorBlock, defaultChannel, parseSelection } from "../../protocol/index.js";
+import { PollSink } from "../../sink/index.js";
+import type { Api } from "../api.js";
+import { admit } from "../authorize.js";
+import type { Exchange, Headers } from "../exchange.js";
+import { streamHeaders } from "../headers.js";
+import { readJson } from "../json.js";
+import { Problem } from "../problem.js";
+import { parseQuery } from "../query.js";
 
 /** How many times more channels a body may name than an address: a selection is kept for as long as its stream. */
 const bodyFactor = 10;
@@ -77,18 +77,15 @@ async function poll({ hub, gate }: Api, exchange: Exchange, options: ConnectOpti
     answer([Buffer.from(cursorBlock(position))], position);
     return;
   }
-  await new Promise<void>((answered) => {
-    const sink = new PollSink((body, farewell) => {
-      clearTimeout(timer);
-      const position = hub.positionOf(subscriber);
-      answer(farewell ? body : [...body, Buffer.from(cursorBlock(position))], position);
-      answered();
-    });
-    const subscriber = hub.connect({ ...options, quiet: true }, () => sink);
-    const timer = setTimeout(() => sink.end(), Math.min(gate.limits.pollMs, maxTimerMs));
-    timer.unref();
-    exchange.onGone(() => sink.end());
-  });
+  const sink = new PollSink();
+  const subscriber = hub.connect({ ...options, quiet: true }, () => sink);
+  const timer = setTimeout(() => sink.end(), Math.min(gate.limits.pollMs, maxTimerMs));
+  timer.unref();
+  exchange.onGone(() => sink.end());
+  const { body, farewell } = await sink.answer;
+  clearTimeout(timer);
+  const position = hub.positionOf(subscriber);
+  answer(farewell ? body : [...body, Buffer.from(cursorBlock(position))], position);
 }
 
 function fromQuery({ allowedParameters, gate }: Api, query: string): Wanted {
@@ -133,7 +130,7 @@ async function fromBody(api: Api, exchange: Exchange): Promise<Wanted> {
       `${JSON.stringify(name)} belongs in the body: known are ${members.join(", ")}`,
     );
   }
-  const body = await readJson(exchange, api.gate.limits.bodyBytes);
+  const body = await readJson(exchange, api.intake);
   if (typeof body !== "object" || body === null || Array.isArray(body)) {
     throw new Problem(400, "invalid_body", 'the body is an object such as {"channels":["news","chat/*"]}');
   }

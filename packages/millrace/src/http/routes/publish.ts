@@ -1,14 +1,19 @@
-import { type CheckedEvent, checkEvent, MillraceError } from "../protocol/index.js";
-import type { Api } from "./api.js";
-import { admit } from "./authorize.js";
-import type { Exchange, Headers } from "./exchange.js";
-import { mediaType, parseJson, readText } from "./json.js";
-import { Problem } from "./problem.js";
+import type { Identity } from "../../hub/index.js";
+import { type CheckedEvent, checkEvent, MillraceError, maxNameBytes } from "../../protocol/index.js";
+import type { Api } from "../api.js";
+import { admit } from "../authorize.js";
+import type { Exchange, Headers } from "../exchange.js";
+import { mediaType, parseJson, readText } from "../json.js";
+import { Problem } from "../problem.js";
 
 const example = `curl -X POST URL/publish -H 'Content-Type: application/json' -d '{"channel":"news","data":"hello"}'`;
 
 /** POST /publish: one event, an array of them, or NDJSON. All are accepted, or none. */
-export async function publish({ hub, gate, authorize }: Api, exchange: Exchange, headers: Headers): Promise<void> {
+export async function publish(
+  { hub, gate, intake, authorize }: Api,
+  exchange: Exchange,
+  headers: Headers,
+): Promise<void> {
   if (exchange.query !== "")
     throw new Problem(400, "unknown_parameter", "publish takes no parameters: everything is in the body");
   const type = mediaType(exchange);
@@ -20,15 +25,16 @@ export async function publish({ hub, gate, authorize }: Api, exchange: Exchange,
       `send JSON as application/json, or a line for each event as application/x-ndjson: ${example}`,
     );
   }
-  const idempotencyKey = exchange.header("idempotency-key");
-  const body = await readText(exchange, gate.limits.bodyBytes);
+  const key = exchange.header("idempotency-key");
+  if (key !== undefined) checkKey(key);
+  const body = await readText(exchange, intake);
   const events = type === "application/json" ? fromJson(body) : fromLines(body);
   const channels = [...new Set(events.map(({ channel }) => channel))];
   const identity = await admit(authorize, exchange, "publish", channels);
   if (hub.draining) throw new MillraceError("closed", "the hub is shutting down: publish again in a moment");
   const publisher = identity.user === undefined ? `address ${exchange.remoteAddress}` : `user ${identity.user}`;
   gate.spend(publisher, events.length);
-  const ids = await hub.append(events, idempotencyKey === undefined ? {} : { idempotencyKey });
+  const ids = await hub.append(events, key === undefined ? {} : { idempotencyKey: ownKey(identity, key) });
   const position = ids.at(-1) as string;
   exchange.respond(
     200,
@@ -36,6 +42,15 @@ export async function publish({ hub, gate, authorize }: Api, exchange: Exchange,
     `{"ids":${JSON.stringify(ids)}}\n`,
   );
 }
+
+function checkKey(key: string): void {
+  const bytes = Buffer.byteLength(key);
+  if (bytes >= 1 && bytes <= maxNameBytes) return;
+  throw new Problem(400, "invalid_event", `an Idempotency-Key has 1 to ${maxNameBytes} bytes: this one has ${bytes}`);
+}
+
+/** Each user's own: with keys that all share, one publisher could take the key that another is about to use. */
+const ownKey = ({ user }: Identity, key: string): string => (user === undefined ? key : JSON.stringify([user, key]));
 
 function fromJson(body: string): CheckedEvent[] {
   const value = parseJson(body, "the body");

@@ -1,9 +1,9 @@
-import type { Hub } from "../hub/index.js";
-import type { Api } from "./api.js";
-import { admit } from "./authorize.js";
-import type { Exchange, Headers } from "./exchange.js";
-import { Problem } from "./problem.js";
-import { decode, parseQuery } from "./query.js";
+import type { Hub } from "../../hub/index.js";
+import type { Api } from "../api.js";
+import { admit } from "../authorize.js";
+import type { Exchange, Headers } from "../exchange.js";
+import { Problem } from "../problem.js";
+import { decode, parseQuery } from "../query.js";
 
 /** GET /connections: who is connected, and where each is in the log. */
 export async function listConnections({ hub, authorize }: Api, exchange: Exchange, headers: Headers): Promise<void> {
