@@ -201,7 +201,6 @@ test("connections of every kind leave memory, descriptors and the list of connec
     await metric(hub, "millrace_connections_opened_total"),
   );
   expect(await metric(hub, "millrace_groups")).toBe(0);
-  expect(await metric(hub, "millrace_users")).toBe(0);
   expect(JSON.parse((await ask(hub.url, "/connections")).body.toString())).toEqual({ connections: [] });
   expect(left).toBeLessThanOrEqual(warm.descriptors);
   expect(memory - warm.memory).toBeLessThan(20);

@@ -23,19 +23,23 @@ export async function refusalOf(response: Response): Promise<string> {
 }
 
 /** @throws UsageError for a request that could never be sent, such as one with a cursor that no header can carry */
-export function requestOf(address: string, init: RequestInit): Request {
+export function requestOf(address: string, headers: Readonly<Record<string, string>>): Request {
   try {
-    return new Request(address, init);
+    return new Request(address, { headers });
   } catch (error) {
-    throw new UsageError(`this request cannot be sent: ${printable((error as Error).message)}`);
+    throw unsendable(error as Error);
   }
 }
 
+const unsendable = ({ message }: { message: string }) =>
+  new UsageError(`this request cannot be sent: ${printable(message)}`);
+
 /** What a request that got no answer failed of: a UsageError where trying again would not help. */
 export function unreachable({ url }: Target, error: unknown): Error {
-  const { cause, message } = error as { cause?: { code?: string; message?: string }; message: string };
+  const { cause, message } = error as { cause?: { code?: string; message: string }; message: string };
+  // Some is only seen when it is sent: a control character in a header, a port of the Fetch standard's "bad ports".
+  if (cause?.code === "UND_ERR_INVALID_ARG" || cause?.message === "bad port") return unsendable(cause);
   const reason = `${url} cannot be reached: ${cause?.code ?? cause?.message ?? message}`;
-  // Trying again makes no certificate right, and no port one that fetch takes (Fetch standard, "bad port").
-  const final = /CERT|VERIFY|_SSL_/.test(cause?.code ?? "") || cause?.message === "bad port";
-  return final ? new UsageError(reason) : new Error(reason);
+  // Trying again makes no certificate right.
+  return /CERT|VERIFY|_SSL_/.test(cause?.code ?? "") ? new UsageError(reason) : new Error(reason);
 }

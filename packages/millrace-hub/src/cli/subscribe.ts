@@ -66,7 +66,8 @@ export async function runSubscribe(parts: SubscribeParts): Promise<number> {
         ...(cursor === "" ? {} : { "last-event-id": cursor }),
       };
       const signal = AbortSignal.any([ended.signal, watch.signal]);
-      const response = await fetch(requestOf(address, { headers, signal }));
+      // The signal is not the request's own: undici holds that one weakly, and an abort got lost with it.
+      const response = await fetch(requestOf(address, headers), { signal });
       if (response.status === 204) return 0;
       await checkStream(response);
       failures = 0;

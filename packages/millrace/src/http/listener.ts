@@ -43,6 +43,7 @@ const common = {
   keepAliveInitialDelay: 30_000,
   highWaterMark: bufferBytes,
   maxHeaderSize: headBytes,
+  requireHostHeader: false, // said by the routes, with a reason
 };
 const timeouts = (headMs: number) => ({
   headersTimeout: headMs,

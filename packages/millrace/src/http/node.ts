@@ -87,7 +87,8 @@ class NodeExchange implements Exchange {
     const hosts = rawHeaders.filter((_, at) => at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === "host");
     // HTTP/2 has it in :authority; a gateway may repeat it in Host (RFC 9113, section 8.3.1).
     const different = isHttp2 ? new Set([...hosts, this.#authority ?? hosts[0]]).size : hosts.length;
-    return different > 1 ? "a request has one Host" : undefined;
+    const missing = different === 0 && httpVersion !== "1.0";
+    return different > 1 || missing ? "a request has one Host" : undefined;
   }
 
   get gone(): boolean {

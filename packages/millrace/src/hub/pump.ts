@@ -48,7 +48,7 @@ export class Pump {
     this.#pacer = new Pacer(streamRate);
     this.#rounds = new Rounds({
       ...{ turn, personal, groups: this.groups, tail: log.tail },
-      deliver: (subscriber, chunks, to) => this.#deliver(subscriber, chunks, to),
+      deliver: (subscriber, chunks, from, to) => this.#deliver(subscriber, chunks, from, to),
     });
     this.#catchUp = new CatchUp({
       ...{ log, turn, onError },
@@ -144,9 +144,15 @@ export class Pump {
   }
 
   /** Writes chunks to a live subscriber until it is full. */
-  #deliver(subscriber: Subscriber, chunks: readonly Chunk[], to: number): void {
+  #deliver(subscriber: Subscriber, chunks: readonly Chunk[], from: number, to: number): void {
     for (let at = 0; at < chunks.length; at++) {
       const { bytes, last, entries } = chunks[at] as Chunk;
+      if (entries > this.#pacer.allowance(subscriber)) {
+        // A part of the chunk would do: it is read from the log, where one can be had.
+        this.#stop(subscriber, Math.max(subscriber.cursor, from));
+        this.#readOn(subscriber);
+        return;
+      }
       const cursor = at === chunks.length - 1 ? to : last;
       if (!this.#write(subscriber, bytes, cursor, entries)) return;
     }
@@ -164,7 +170,8 @@ export class Pump {
     if (gap || subscriber.lost !== "no") {
       const before = this.#log.position((entries[0]?.sequence ?? next + 1) - 1);
       const reason = subscriber.lost === "no" ? "dropped" : "unknown";
-      const may = subscriber.lost !== "yes" && (gap?.may ?? true);
+      // Of a position that is not of this log it is not known whether anything followed it.
+      const may = gap?.may ?? true;
       parts.unshift(Buffer.from(gapBlock(before, { reason, may, channels: gap?.channels ?? [] })));
       subscriber.lost = "no";
       subscriber.knownDrops = drops;

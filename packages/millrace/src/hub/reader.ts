@@ -51,7 +51,7 @@ export function readEvents(log: Log, wake: Wake, options: ReadOptions): AsyncIte
     const { sequence, lost } = log.locate(lastEventId);
     after = sequence;
     if (lost === "no") knownDrops = -1;
-    else onGap?.({ may: lost === "may", channels: [] });
+    else onGap?.({ may: true, channels: [] });
   } else if (rewind !== undefined) after = rewind === "all" ? 0 : log.rewind(selection, rewind);
   const ended = new AbortController();
   const until = signal ? AbortSignal.any([signal, ended.signal]) : ended.signal;

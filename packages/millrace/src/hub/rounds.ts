@@ -12,8 +12,8 @@ export interface RoundsParts {
   readonly tail: number;
   /** Subscribers of the personal channel `channel`. */
   readonly personal: (channel: string) => Iterable<Subscriber>;
-  /** Hands chunks to a live subscriber, and moves its cursor: up to `to`, when it takes all. */
-  readonly deliver: (subscriber: Subscriber, chunks: readonly Chunk[], to: number) => void;
+  /** Hands chunks to a live subscriber that has everything up to `from`, and moves its cursor: to `to`, when it takes all. */
+  readonly deliver: (subscriber: Subscriber, chunks: readonly Chunk[], from: number, to: number) => void;
 }
 
 /** What was committed since the round before, to every group that it concerns. */
@@ -145,7 +145,7 @@ export class Rounds {
       subscriber.due = undefined;
       if (subscriber.state !== "live") continue;
       const both = [...group.pending, ...due].sort((a, b) => a.sequence - b.sequence);
-      this.#deliverRest(subscriber, both, round.to);
+      this.#deliverRest(subscriber, both, round);
     }
     return true;
   }
@@ -160,15 +160,15 @@ export class Rounds {
       if (this.#isOver(round)) return false;
       const subscriber = live[round.member];
       if (!subscriber || subscriber.cursor >= to) continue;
-      if (subscriber.cursor <= from) this.#parts.deliver(subscriber, round.chunks, to);
-      else this.#deliverRest(subscriber, pending, to); // it came to the tail while this round was gathering
+      if (subscriber.cursor <= from) this.#parts.deliver(subscriber, round.chunks, from, to);
+      else this.#deliverRest(subscriber, pending, round); // it came to the tail while this round was gathering
     }
     return true;
   }
 
   /** Of the entries, what the subscriber has not had. */
-  #deliverRest(subscriber: Subscriber, entries: readonly Entry[], to: number): void {
+  #deliverRest(subscriber: Subscriber, entries: readonly Entry[], { from, to }: Round): void {
     const rest = entries.filter(({ sequence }) => sequence > subscriber.cursor);
-    this.#parts.deliver(subscriber, encodeEntries(rest, subscriber.group.form), to);
+    this.#parts.deliver(subscriber, encodeEntries(rest, subscriber.group.form), from, to);
   }
 }

@@ -10,7 +10,7 @@ export const closedId = "millrace.closed";
 export interface GapData {
   /** `dropped`: entries were removed by retention. `unknown`: the position is not of this log, or its tail was lost. */
   readonly reason: "dropped" | "unknown";
-  /** False: something was lost. True: something may have been, what is remembered does not reach so far back. */
+  /** False: something of the selection was lost. True: something may have been, it is not known. */
   readonly may: boolean;
   /** The selected channels concerned, at most 100; empty when it cannot be said. */
   readonly channels: readonly string[];

@@ -138,13 +138,13 @@ test("a stream that is over its rate waits for it and for its client, and hears 
   hub.connect({ selection: all }, () => stuck);
   stuck.stalled = true;
   await hub.publish(Array.from({ length: 150 }, (_, n) => ({ data: n })));
-  await until(() => paced.events.length === 150);
+  await until(() => paced.events.length === 100);
   await hub.publish(Array.from({ length: 50 }, (_, n) => ({ data: n + 150 })));
   await until(() => paced.events.length === 200);
   expect(data(paced)).toEqual(Array.from({ length: 200 }, (_, n) => `${n}`));
   expect(paced.text).toContain("keepalive");
   expect(hub.stats().paced).toBeGreaterThan(0);
-  expect(stuck.events).toHaveLength(150);
+  expect(stuck.events).toHaveLength(100); // what it may be sent at once
   stuck.drain();
   await until(() => stuck.events.length === 200);
   await hub.close();

@@ -35,6 +35,7 @@ export interface DiskStorageParts {
   readonly onNotice: (message: string) => void;
 }
 
+const fullNoticeMs = 60_000;
 const noSpace = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 
 /**
@@ -51,6 +52,7 @@ export class DiskStorage implements Storage {
   #torn: Torn | undefined;
   /** No write has found room since one was refused for the lack of it. */
   #full = false;
+  #fullToldMs = 0;
   #floor: number;
   #tail: number;
   #uncut = false;
@@ -77,7 +79,7 @@ export class DiskStorage implements Storage {
     } catch (error) {
       // A full disk: what is there can be read, and the epoch begins with the first entry that finds room.
       if (parts.isNew || !isNoSpace(error)) throw refusal(error);
-      parts.onNotice("no space on the store's disk: publishing is refused until there is some");
+      this.#setFull(true);
     }
   }
 
@@ -107,7 +109,7 @@ export class DiskStorage implements Storage {
       this.#beginEpoch();
       this.#cut();
       findRoom(this.#parts.folder);
-      this.#full = false;
+      this.#setFull(false);
     });
   }
 
@@ -143,7 +145,7 @@ export class DiskStorage implements Storage {
       segment.keyTimeMs = timeMs;
     }
     this.#tail += entries.length;
-    this.#full = false;
+    this.#setFull(false);
     return place;
   }
 
@@ -256,11 +258,25 @@ export class DiskStorage implements Storage {
       });
   }
 
+  /** Told when it changes; but a disk where small events fit and large ones do not is not told a thousand times. */
+  #setFull(full: boolean): void {
+    if (full === this.#full) return;
+    this.#full = full;
+    const nowMs = Date.now();
+    if (nowMs - this.#fullToldMs < fullNoticeMs) return;
+    this.#fullToldMs = full ? this.#fullToldMs : nowMs;
+    this.#parts.onNotice(
+      full
+        ? "no space on the store's disk: publishing is refused until there is some"
+        : "there is space on the store's disk again: publishing goes on",
+    );
+  }
+
   #guard<T>(work: () => T): T {
     try {
       return work();
     } catch (error) {
-      if (isNoSpace(error)) this.#full = true;
+      if (isNoSpace(error)) this.#setFull(true);
       throw refusal(error);
     }
   }
