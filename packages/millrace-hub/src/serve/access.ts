@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import type { Authorize, Identity, Refusal } from "millrace";
+import type { AccessRequest, Authorize, Identity, Refusal } from "millrace";
 import { UsageError } from "../cli/option.js";
 
 export interface AccessOptions {
@@ -30,7 +30,9 @@ export function checkBind({ host, apiKeys, allowAnonymous }: AccessOptions): voi
  *     off loopback  yes         yes                 no        yes                  no
  *     off loopback  yes         no                  no        no                   no
  *
- * The list of connections holds addresses, and through it anyone could be disconnected: strangers never see it.
+ * The list of connections holds addresses, and through it anyone could be disconnected: strangers never see it. And a
+ * hub on loopback behind a proxy is one that strangers reach: what needs no key there needs a request that comes from
+ * this machine, by its `Host` and by the address that a trusted proxy passes on.
  */
 export function createAccess({ host, apiKeys, allowAnonymous }: AccessOptions): Authorize {
   const keys = apiKeys.map(digest);
@@ -42,10 +44,11 @@ export function createAccess({ host, apiKeys, allowAnonymous }: AccessOptions): 
     publish: reading && keys.length === 0,
     inspect: loopback && keys.length === 0,
   };
+  const mayAsStranger = { subscribe: true, metrics: true, publish: allowAnonymous, inspect: false };
   return (request, { action }): Identity | Refusal => {
     const header = request.header("authorization");
     if (header === undefined || keys.length === 0) {
-      if (open[action]) return {};
+      if (open[action] && (mayAsStranger[action] || isLocal(request))) return {};
       if (keys.length === 0) return { refuse: 403, reason: `${action} needs an API key, and this hub has none` };
       return { refuse: 401, reason: `${action} needs the API key: send Authorization: Bearer KEY` };
     }
@@ -54,6 +57,12 @@ export function createAccess({ host, apiKeys, allowAnonymous }: AccessOptions): 
     if (keys.some((key) => timingSafeEqual(key, given))) return {};
     return { refuse: 403, reason: "the API key is not right" };
   };
+}
+
+function isLocal(request: AccessRequest): boolean {
+  const name = (request.header("host") ?? "").replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
+  const local = isLoopback(name.toLowerCase()) || name.endsWith(".localhost");
+  return local && isLoopback(request.remoteAddress ?? "");
 }
 
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest();

@@ -25,13 +25,13 @@ export const serveOptions = {
   },
   port: { value: "PORT", default: "4000", parse: parsePort, help: "Port to listen on; 0 takes any that is free." },
   store: {
-    value: "STORE",
+    value: "memory|disk:PATH",
     default: "disk:./millrace-data",
     parse: parseStore,
     help: "Where events are kept: memory, or disk:PATH for a folder that survives restarts.",
   },
   durability: {
-    value: "LEVEL",
+    value: "process|power",
     default: "process",
     parse: oneOf("process", "power"),
     help: "What an acknowledged event survives: process (the hub killed), or power (it is flushed to the disk first; slower).",
@@ -126,7 +126,7 @@ export const serveOptions = {
     help: "How often an idle stream is written to, so that proxies keep it open and dead peers are found.",
   },
   "heartbeat-form": {
-    value: "FORM",
+    value: "comment|event",
     default: "comment",
     parse: oneOf("comment", "event"),
     help: "A heartbeat is a comment, or an event named heartbeat that page code sees.",
@@ -192,14 +192,14 @@ export const serveOptions = {
     help: "How long clients are given to leave when the hub is stopped.",
   },
   "log-level": {
-    value: "LEVEL",
+    value: "debug|info|warn|error|silent",
     default: "info",
     off: "silent",
     parse: oneOf("debug", "info", "warn", "error", "silent"),
     help: "debug also tells of every connection and every event.",
   },
   "log-format": {
-    value: "FORM",
+    value: "text|json",
     default: "text",
     parse: oneOf("text", "json"),
     help: "How log lines are written, on standard error.",

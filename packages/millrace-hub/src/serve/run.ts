@@ -1,3 +1,4 @@
+import v8 from "node:v8";
 import { createSampler } from "../system/sampler.js";
 import { type Running, type ServeValues, startHub } from "./serve.js";
 
@@ -6,6 +7,7 @@ const sampleMs = 1000;
 
 /** `serve`, and `demo`: runs until it is told to stop, and answers with the exit code. */
 export async function runHub(values: ServeValues, { demo }: { readonly demo: boolean }): Promise<number> {
+  keepHeapSmall();
   const stopped = nextSignal(); // from now on: one that came before its listener would end the hub with nothing closed
   const running = await startHub(values, { pages: demo });
   const stopDemo = demo ? publishFigures(running) : () => {};
@@ -19,6 +21,15 @@ export async function runHub(values: ServeValues, { demo }: { readonly demo: boo
   await running.stop();
   running.log.info("stopped");
   return 0;
+}
+
+/**
+ * V8 lets the space for new objects grow with load, to 48 MB, and keeps it when the load is over; and while it is large,
+ * what should be collected is not. After 20,000 connects and disconnects the process stayed at 67 MB; so it is back at
+ * 17. What it costs is a tenth of the rate at which events are published at full speed, and nothing in deliveries.
+ */
+function keepHeapSmall(): void {
+  v8.setFlagsFromString("--semi-space-growth-factor=1");
 }
 
 function toldTo(clients: number): string {

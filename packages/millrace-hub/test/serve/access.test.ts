@@ -43,13 +43,23 @@ describe("where a hub may listen", () => {
 
 const actions: readonly Action[] = ["publish", "subscribe", "metrics", "inspect"];
 
-function ask(options: AccessOptions, action: Action, authorization?: string): "yes" | number {
+interface From {
+  readonly host: string;
+  readonly remoteAddress: string;
+}
+const here: From = { host: "127.0.0.1:4000", remoteAddress: "127.0.0.1" };
+
+function ask(options: AccessOptions, action: Action, authorization?: string, from = here): "yes" | number {
+  const headers = new Map([
+    ["authorization", authorization],
+    ["host", from.host],
+  ]);
   const request: AccessRequest = {
     method: "GET",
     path: "/",
     query: "",
-    remoteAddress: "127.0.0.1",
-    header: (name) => (name.toLowerCase() === "authorization" ? authorization : undefined),
+    remoteAddress: from.remoteAddress,
+    header: (name) => headers.get(name.toLowerCase()),
     raw: undefined,
   };
   const answer = createAccess(options)(request, { action, channels: [] });
@@ -87,6 +97,28 @@ describe("who may do what", () => {
       expect(answers(`bearer   ${key}`)).toEqual(right);
     });
   });
+
+  it.each<[what: string, from: From]>([
+    ["a public name", { ...here, host: "push.example.com" }],
+    ["a client that a proxy names", { ...here, remoteAddress: "198.51.100.7" }],
+  ])("a hub on loopback that strangers reach under %s takes no publish from them without a decision", (_what, from) => {
+    const answers = (options: Partial<AccessOptions>) =>
+      actions.map((action) =>
+        ask({ host: "127.0.0.1", apiKeys: [], allowAnonymous: false, ...options }, action, undefined, from),
+      );
+    expect(answers({})).toEqual([403, "yes", "yes", 403]);
+    expect(answers({ allowAnonymous: true })).toEqual(["yes", "yes", "yes", 403]);
+    expect(answers({ apiKeys: [key] })).toEqual([401, "yes", "yes", 401]);
+  });
+
+  it.each(["localhost", "localhost:4000", "[::1]:4000", "127.0.0.2", "app.localhost:80"])(
+    "%s is this machine",
+    (host) => {
+      expect(
+        ask({ host: "127.0.0.1", apiKeys: [], allowAnonymous: false }, "publish", undefined, { ...here, host }),
+      ).toBe("yes");
+    },
+  );
 
   it("never says the key", () => {
     const access = createAccess({ host: "0.0.0.0", apiKeys: [key], allowAnonymous: false });
