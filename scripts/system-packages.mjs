@@ -6,6 +6,8 @@ import { run } from "./run.mjs";
 /** `present`: a command that succeeds when it is there. `usedBy`: what is skipped without it. */
 const packages = [
   { name: "chromium", present: ["chromium", "--version"], usedBy: "the tests in a real browser" },
+  { name: "curl", present: ["curl", "--version"], usedBy: "the examples with curl" },
+  { name: "openssl", present: ["openssl", "version"], usedBy: "the tests over TLS" },
   { name: "nginx", present: ["nginx", "-v"], usedBy: "the tests behind a proxy" },
   { name: "python3-venv", present: ["python3", "-c", "import ensurepip, venv"], usedBy: "the Flask example" },
 ];
