@@ -3,11 +3,12 @@ import type { Api } from "./http/api.js";
 import { readOnly } from "./http/authorize.js";
 import { type FetchInfo, handleFetch } from "./http/fetch.js";
 import { Intake } from "./http/intake.js";
-import { Gate } from "./http/limits.js";
+import { defaultLimits, Gate } from "./http/limits.js";
 import { handleNode, type NodeRequest, type NodeResponse, respondNotFound } from "./http/node.js";
 import { type Connection, Hub } from "./hub/index.js";
 import { createMemoryLog, type Log } from "./log/index.js";
-import { checkOptions, hostOf, limitsOf, type MillraceOptions, originOf } from "./options.js";
+import { checkOptions, hostOf, type MillraceOptions, originOf } from "./options.js";
+import { withDefaults } from "./protocol/index.js";
 
 /** A hub inside an application: publish from anywhere, and mount `node` or `fetch` for clients. */
 export interface Millrace extends Pick<Hub, "publish" | "subscribe" | "position" | "stats" | "close" | "draining"> {
@@ -55,7 +56,7 @@ export function createHub(options: MillraceOptions = {}): Millrace {
   } = options;
   const cors = { origins: corsOrigins.map(originOf), loopback };
   const hosts = allowedHosts?.map(hostOf);
-  const limits = limitsOf(options.limits);
+  const limits = withDefaults(defaultLimits, options.limits);
   const hub = new Hub({ ...options, log, onError, heartbeatMs: heartbeatMs === Infinity ? 0 : heartbeatMs });
   const api: Api = {
     hub,

@@ -1,6 +1,6 @@
 import type { Answer } from "./http/api.js";
 import type { Authorize } from "./http/authorize.js";
-import { defaultLimits, type Limits } from "./http/limits.js";
+import type { Limits } from "./http/limits.js";
 import type { HubOptions } from "./hub/index.js";
 import type { Log } from "./log/index.js";
 import { MillraceError } from "./protocol/index.js";
@@ -59,12 +59,6 @@ const invalid = (name: string, value: unknown, right: string): MillraceError => 
   const shown = typeof value === "number" ? value : JSON.stringify(value);
   return new MillraceError("invalid_option", `${name} is ${shown}: ${right}`);
 };
-
-/** The limits, with their defaults for those that are left out or undefined. */
-export function limitsOf(limits: Partial<Limits> = {}): Limits {
-  const given = Object.entries(limits).filter(([, value]) => value !== undefined);
-  return { ...defaultLimits, ...Object.fromEntries(given) };
-}
 
 /** A name as `Host` has it. @throws MillraceError `invalid_option` when it can match none */
 export function hostOf(host: string): string {

@@ -46,8 +46,8 @@ function nextSignal(): Promise<string> {
 /** Publishes the machine's figures on the channel `system`. */
 function publishFigures({ hub, metrics, log }: Running): () => void {
   const sampler = createSampler(() => {
-    const { connections, published, deliveries } = hub.stats();
-    return { connections, publishedTotal: published, deliveriesTotal: deliveries, ...metrics.requests() };
+    const { connections, users, published, deliveries } = hub.stats();
+    return { connections, users, publishedTotal: published, deliveriesTotal: deliveries, ...metrics.requests() };
   });
   const publish = () => {
     hub

@@ -8,6 +8,8 @@ import { bytesBetween, readInterfaces } from "./network.js";
 export interface HubCounters {
   /** Open connections, now. */
   connections: number;
+  /** Different users among them, now. */
+  users: number;
   publishedTotal: number;
   deliveriesTotal: number;
   requestsTotal: number;
@@ -35,6 +37,7 @@ interface SystemSample {
   network: { receivedBytesPerSecond: number; sentBytesPerSecond: number } | null;
   eventLoopDelayMs: LoopDelay;
   connections: number;
+  users: number;
   requestsPerSecond: number;
   errorsPerSecond: number;
   responseMeanMs: number | null;
@@ -76,7 +79,7 @@ export function createSampler(readCounters: () => HubCounters): Sampler {
         twoDecimals(perSecond(now.counters[total] - before.counters[total]));
       const carried = before.interfaces && now.interfaces && bytesBetween(before.interfaces, now.interfaces);
       const totalBytes = totalmem();
-      const { connections, responseMeanMs } = now.counters;
+      const { connections, users, responseMeanMs } = now.counters;
       return {
         time: new Date().toISOString(),
         cpu: cpuUse(before.busy, now.busy, elapsedMs),
@@ -88,6 +91,7 @@ export function createSampler(readCounters: () => HubCounters): Sampler {
         },
         eventLoopDelayMs: loopDelay.take(),
         connections,
+        users,
         requestsPerSecond: rateOf("requestsTotal"),
         errorsPerSecond: rateOf("errorsTotal"),
         responseMeanMs: responseMeanMs === null ? null : twoDecimals(responseMeanMs),

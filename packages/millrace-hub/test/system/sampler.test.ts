@@ -21,6 +21,7 @@ function samplerOf(counters: () => HubCounters): Sampler {
 function restingCounters(): HubCounters {
   return {
     connections: 3,
+    users: 2,
     publishedTotal: 1_000_000,
     deliveriesTotal: 9_000_000,
     requestsTotal: 4_000,
@@ -46,6 +47,7 @@ describe("createSampler", () => {
       await delay(waitMs);
       expect(sampler.sample()).toMatchObject({
         connections: 3,
+        users: 2,
         requestsPerSecond: 0,
         errorsPerSecond: 0,
         publishedPerSecond: 0,
