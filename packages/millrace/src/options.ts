@@ -3,7 +3,7 @@ import type { Authorize } from "./http/authorize.js";
 import type { Limits } from "./http/limits.js";
 import type { HubOptions } from "./hub/index.js";
 import type { Log } from "./log/index.js";
-import { MillraceError } from "./protocol/index.js";
+import { MillraceError, maxTimerMs } from "./protocol/index.js";
 
 export interface MillraceOptions extends Omit<HubOptions, "log"> {
   /** Where events are kept. Default: in memory. `openDiskLog` of `millrace/log/disk` keeps them on disk. */
@@ -32,9 +32,6 @@ export interface MillraceOptions extends Omit<HubOptions, "log"> {
   /** Told what went wrong inside, with nothing of it sent to a client. Default: `console.error`. */
   readonly onError?: (error: unknown) => void;
 }
-
-/** A longer timer would fire at once. */
-const maxTimerMs = 2 ** 31 - 1;
 
 /** @throws MillraceError `invalid_option`, with its name and what it was given */
 export function checkOptions(options: MillraceOptions): void {

@@ -1,3 +1,4 @@
+import { maxTimerMs } from "../protocol/index.js";
 import type { Exchange } from "./exchange.js";
 import type { Limits } from "./limits.js";
 import { Problem, retryLater } from "./problem.js";
@@ -7,8 +8,6 @@ const patience = 8;
 /** What bodies under way may hold in all: so many bytes, or so many of the largest bodies. */
 const heldBytes = 64 * 1024 * 1024;
 const heldBodies = 64;
-/** A longer timer would fire at once. */
-const maxTimerMs = 2 ** 31 - 1;
 
 /**
  * Reads bodies, each in its time and all within a bound: HTTP/2 lets one connection begin a thousand, and a peer that

@@ -8,6 +8,7 @@ import {
   heartbeatBlock,
   keepaliveBlock,
   MillraceError,
+  maxTimerMs,
   openBlock,
   type PublishEvent,
   type Selection,
@@ -19,7 +20,7 @@ import { Deadlines } from "./deadlines.js";
 import type { Form } from "./form.js";
 import { Pump, type PumpCounters } from "./pump.js";
 import { type HubEvent, type ReadOptions, readEvents } from "./reader.js";
-import { type Connection, type Identity, personalChannels, Subscriber } from "./subscriber.js";
+import { type Connection, type Identity, personalChannels, roleChannels, Subscriber } from "./subscriber.js";
 import type { Turn } from "./turn.js";
 import { Wake } from "./wake.js";
 
@@ -77,9 +78,6 @@ export interface PublishOptions {
   /** Publishing again with the same key, within the log's time for keys, answers with the same ids and adds nothing. */
   readonly idempotencyKey?: string;
 }
-
-/** A longer timer would fire at once. */
-const maxTimerMs = 2 ** 31 - 1;
 
 /** The log, the subscribers, and the pump between them. It knows no HTTP. */
 export class Hub {
@@ -185,11 +183,12 @@ export class Hub {
   connect(options: ConnectOptions, openSink: (id: string, position: string) => Sink): Subscriber {
     const { selection, form = "event", identity = {}, remoteAddress, quiet = false } = options;
     const { maxAgeMs = Infinity } = this.#options;
-    const roles = (identity.roles ?? []).map((role) => `@role/${role}`);
+    const roles = roleChannels(identity);
     const shared = roles.length === 0 ? selection : selectionOf([...selection.exact, ...roles], selection.prefixes);
     const id = randomUUID();
-    const whole = selectionOf([...shared.exact, ...personalChannels(id, identity)], shared.prefixes);
-    const { cursor, lost, knownDrops } = this.#place(options, whole);
+    const { cursor, lost, knownDrops } = this.#place(options, () =>
+      selectionOf([...shared.exact, ...personalChannels(id, identity)], shared.prefixes),
+    );
     const position = this.log.position(cursor);
     const sink = openSink(id, position);
     const openedAtMs = Date.now();
@@ -301,14 +300,14 @@ export class Hub {
   /** Where a client begins to read. */
   #place(
     { lastEventId, rewind }: ConnectOptions,
-    whole: Selection,
+    whole: () => Selection,
   ): Pick<Subscriber, "cursor" | "lost" | "knownDrops"> {
     const { tail, drops } = this.log;
     if (lastEventId) {
       const { sequence, lost } = this.log.locate(lastEventId);
       return { cursor: sequence, lost, knownDrops: -1 };
     }
-    const cursor = rewind === undefined ? tail : rewind === "all" ? 0 : this.log.rewind(whole, rewind);
+    const cursor = rewind === undefined ? tail : rewind === "all" ? 0 : this.log.rewind(whole(), rewind);
     return { cursor, lost: "no", knownDrops: drops };
   }
 

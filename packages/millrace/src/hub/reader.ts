@@ -1,7 +1,7 @@
 import type { Log } from "../log/index.js";
 import { MillraceError, parseSelection, type Selection, selectionOf } from "../protocol/index.js";
 import { chunkBytes, decodeEntry } from "./form.js";
-import type { Identity } from "./subscriber.js";
+import { type Identity, roleChannels } from "./subscriber.js";
 import type { Wake } from "./wake.js";
 
 /** An event as a reader inside the program receives it. */
@@ -39,7 +39,7 @@ export interface ReadOptions {
 export function readEvents(log: Log, wake: Wake, options: ReadOptions): AsyncIterableIterator<HubEvent> {
   const { channels, identity = {}, lastEventId, rewind, signal, onGap } = options;
   const { exact, prefixes } = parseSelection(channels);
-  const own = (identity.roles ?? []).map((role) => `@role/${role}`);
+  const own = roleChannels(identity);
   if (identity.user !== undefined) own.push(`@user/${identity.user}`);
   const selection = selectionOf([...exact, ...own], prefixes);
   if (rewind !== undefined && rewind !== "all" && !(Number.isSafeInteger(rewind) && rewind >= 0)) {

@@ -109,6 +109,8 @@ export class Subscriber implements Connection {
   }
 }
 
+export const roleChannels = ({ roles = [] }: Pick<Identity, "roles">): string[] => roles.map((role) => `@role/${role}`);
+
 export function personalChannels(id: string, { user }: Identity): string[] {
   return user === undefined ? [`@connection/${id}`] : [`@connection/${id}`, `@user/${user}`];
 }

@@ -1,5 +1,5 @@
 export * from "./control.js";
-export { withDefaults } from "./defaults.js";
+export { maxTimerMs, withDefaults } from "./defaults.js";
 export { type Block, encodeBlock } from "./encode.js";
 export { MillraceError, type MillraceErrorCode } from "./errors.js";
 export { type CheckedEvent, checkEvent, type PublishEvent } from "./event.js";

@@ -1,5 +1,5 @@
 import { type ConnectOptions, type Form, forms, type Hub } from "../../hub/index.js";
-import { closedId, cursorBlock, defaultChannel, parseSelection } from "../../protocol/index.js";
+import { closedId, cursorBlock, defaultChannel, maxTimerMs, parseSelection } from "../../protocol/index.js";
 import { PollSink } from "../../sink/index.js";
 import type { Api } from "../api.js";
 import { admit } from "../authorize.js";
@@ -11,9 +11,6 @@ import { parseQuery } from "../query.js";
 
 /** How many times more channels a body may name than an address: a selection is kept for as long as its stream. */
 const bodyFactor = 10;
-/** A longer timer would fire at once. */
-const maxTimerMs = 2 ** 31 - 1;
-
 /** What a subscriber asks for, wherever it wrote it. */
 interface Wanted {
   readonly channels: string[];
