@@ -36,10 +36,11 @@ const rooms: Record<string, Room> = {
   "log/disk": { rooms: ["protocol", "log"], node: [...everythingButHttp, "node:net"] },
   sink: { rooms: ["protocol"], node: anyNode },
   hub: { rooms: ["protocol", "log", "sink"], node: everythingButHttp },
-  http: { rooms: ["protocol", "log", "sink", "hub"], node: anyNode },
+  stream: { rooms: ["protocol", "sink"], node: [] },
+  http: { rooms: ["protocol", "log", "sink", "hub", "stream"], node: anyNode },
   // The files of src itself: index.ts composes the default log, the hub and HTTP.
   root: {
-    rooms: ["protocol", "log", "log/index", "log/memory", "log/disk", "sink", "hub", "http"],
+    rooms: ["protocol", "log", "log/index", "log/memory", "log/disk", "sink", "hub", "stream", "http"],
     node: anyNode,
   },
 };

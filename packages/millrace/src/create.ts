@@ -5,9 +5,10 @@ import { type FetchInfo, handleFetch } from "./http/fetch.js";
 import { Intake } from "./http/intake.js";
 import { defaultLimits, Gate } from "./http/limits.js";
 import { handleNode, type NodeRequest, type NodeResponse, respondNotFound } from "./http/node.js";
+import { hostOf, originOf } from "./http/origins.js";
 import { type Connection, Hub } from "./hub/index.js";
 import { createMemoryLog, type Log } from "./log/index.js";
-import { checkOptions, hostOf, type MillraceOptions, originOf } from "./options.js";
+import { checkOptions, type MillraceOptions } from "./options.js";
 import { withDefaults } from "./protocol/index.js";
 
 /** A hub inside an application: publish from anywhere, and mount `node` or `fetch` for clients. */

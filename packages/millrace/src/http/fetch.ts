@@ -13,13 +13,14 @@ export interface FetchInfo {
 
 /** Answers a Fetch `Request` for one of the hub's routes; undefined when the path is none of them. */
 export async function handleFetch(api: Api, request: Request, info?: FetchInfo): Promise<Response | undefined> {
-  // Runtimes hand over other things in its place, with other things in them.
-  const remoteAddress: unknown = info?.remoteAddress;
-  const exchange = new FetchExchange(request, typeof remoteAddress === "string" ? remoteAddress : undefined);
-  if (!(await handle(api, exchange))) return undefined;
-  // The peer has left and reads no answer, but whoever called us waits for one. As nginx writes it in its log.
-  if (exchange.status === 0) exchange.respond(499, {});
-  return exchange.answer;
+  const exchange = new FetchExchange(request, infoOf(info));
+  return (await handle(api, exchange)) ? exchange.response() : undefined;
+}
+
+/** What is known beside a request. Runtimes hand over other things in its place, with other things in them. */
+export function infoOf(info: unknown): FetchInfo {
+  const remoteAddress = typeof info === "object" && info !== null && "remoteAddress" in info && info.remoteAddress;
+  return typeof remoteAddress === "string" ? { remoteAddress } : {};
 }
 
 /**
@@ -28,23 +29,23 @@ export async function handleFetch(api: Api, request: Request, info?: FetchInfo):
  */
 const requests = new WeakMap<Sink, Request>();
 
-class FetchExchange implements Exchange {
+export class FetchExchange implements Exchange {
   readonly raw: Request;
   readonly remoteAddress: string | undefined;
   readonly path: string;
   readonly query: string;
   readonly malformed = undefined; // a Request has one URL, whatever came over the wire
-  readonly answer: Promise<Response>;
+  readonly #answer: Promise<Response>;
   status = 0;
   #resolve: (response: Response) => void = () => {};
 
-  constructor(request: Request, remoteAddress: string | undefined) {
+  constructor(request: Request, { remoteAddress }: FetchInfo) {
     this.raw = request;
     this.remoteAddress = remoteAddress;
     const url = new URL(request.url);
     this.path = url.pathname;
     this.query = url.search.slice(1);
-    this.answer = new Promise((resolve) => {
+    this.#answer = new Promise((resolve) => {
       this.#resolve = resolve;
     });
   }
@@ -96,6 +97,13 @@ class FetchExchange implements Exchange {
     this.raw.signal.addEventListener("abort", () => sink.destroy(), { once: true });
     this.#resolve(new Response(sink.body, { headers }));
     return sink;
+  }
+
+  /** What was answered, when all is done that answers. */
+  response(): Promise<Response> {
+    // The peer has left and reads no answer, but whoever called us waits for one. As nginx writes it in its log.
+    if (this.status === 0) this.respond(499, {});
+    return this.#answer;
   }
 
   onGone(listener: () => void): void {

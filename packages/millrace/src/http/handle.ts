@@ -1,8 +1,9 @@
+import { answering } from "./answering.js";
 import type { Answer, Api } from "./api.js";
-import { corsHeaders, isLoopbackHost, mayAct, preflightHeaders } from "./cors.js";
-import { type Exchange, type Headers, hasBody, PeerGone } from "./exchange.js";
+import { isLoopbackHost, mayAct, preflightHeaders } from "./cors.js";
+import { type Exchange, type Headers, hasBody } from "./exchange.js";
 import { plainHeaders } from "./headers.js";
-import { Problem, problemOf, respondProblem } from "./problem.js";
+import { Problem } from "./problem.js";
 import { endConnection, listConnections } from "./routes/connections.js";
 import { health, ready } from "./routes/health.js";
 import { showMetrics } from "./routes/metrics.js";
@@ -32,21 +33,10 @@ export async function handle(api: Api, exchange: Exchange): Promise<boolean> {
   const handlers = routes.get(pattern);
   if (!handlers) return false;
   const startMs = performance.now();
-  let headers = plainHeaders;
-  try {
-    checkHead(api, exchange);
-    headers = { ...plainHeaders, ...corsHeaders(exchange, api.cors) };
-    await dispatch(api, exchange, headers, handlers);
-  } catch (error) {
-    if (error instanceof PeerGone) return true;
-    const problem = problemOf(error);
-    if (!problem) api.onError(error);
-    respondProblem(
-      exchange,
-      problem ?? new Problem(500, "internal", "something went wrong inside the hub: its log says what"),
-      headers,
-    );
-  }
+  const { cors, onError } = api;
+  await answering(exchange, { cors, onError, check: () => checkHost(api, exchange) }, (headers) =>
+    dispatch(api, exchange, headers, handlers),
+  );
   const { method, status } = exchange;
   if (status !== 0) tell(api, { method, status, route: pattern, durationMs: performance.now() - startMs });
   return true;
@@ -82,8 +72,7 @@ function dispatch(api: Api, exchange: Exchange, headers: Headers, handlers: Rout
   return handler(api, exchange, headers);
 }
 
-function checkHead({ allowedHosts }: Api, exchange: Exchange): void {
-  if (exchange.malformed !== undefined) throw new Problem(400, "malformed_request", exchange.malformed);
+function checkHost({ allowedHosts }: Api, exchange: Exchange): void {
   if (!allowedHosts) return;
   const host = exchange.header("host") ?? "";
   const known = host.toLowerCase().replace(/\.(?=:\d+$|$)/, "");

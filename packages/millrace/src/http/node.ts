@@ -24,12 +24,20 @@ export async function handleNode(
   request: NodeRequest,
   response: NodeResponse,
 ): Promise<boolean> {
-  if (streaming.has(request.socket)) {
-    // A request that was pipelined behind a stream: an answer would be read as part of it.
-    request.socket.destroy();
-    return true;
-  }
-  return handle(api, new NodeExchange(request, response, trustedProxies));
+  const exchange = nodeExchange(request, response, trustedProxies);
+  return exchange === undefined || handle(api, exchange);
+}
+
+/** Undefined: nothing can be answered to this one. */
+export function nodeExchange(
+  request: NodeRequest,
+  response: NodeResponse,
+  trustedProxies: readonly string[],
+): Exchange | undefined {
+  if (!streaming.has(request.socket)) return new NodeExchange(request, response, trustedProxies);
+  // A request that was pipelined behind a stream: an answer would be read as part of it.
+  request.socket.destroy();
+  return undefined;
 }
 
 /** What a server that is all the hub's answers to other paths. */

@@ -25,19 +25,19 @@ export const openBlock = (retryMs: number, id: string | undefined): string => en
 /** Moves the last event id, dispatches nothing. */
 export const cursorBlock = (id: string): string => encodeBlock({ id });
 
-/** Keeps proxies from closing the stream, and tells the cursor. */
-export const keepaliveBlock = (timeMs: number, id: string): string =>
+/** Keeps proxies from closing the stream, and tells the cursor, where there is one. */
+export const keepaliveBlock = (timeMs: number, id?: string): string =>
   encodeBlock({ comment: `keepalive ${timeMs}`, id });
 
 /** The same as an event that page code sees. */
-export const heartbeatBlock = (timeMs: number, id: string): string =>
+export const heartbeatBlock = (timeMs: number, id?: string): string =>
   encodeBlock({ id, event: "heartbeat", data: JSON.stringify({ type: "heartbeat", timestamp: timeMs }) });
 
 export const gapBlock = (id: string, gap: GapData): string =>
   encodeBlock({ id, event: "millrace.gap", data: JSON.stringify(gap) });
 
-/** The last block of a stream whose client may come back, after `retryMs`. No id: as for `openBlock`. */
-export const closeBlock = (id: string | undefined, reason: string, retryMs: number): string =>
+/** The last block of a stream whose client may come back, after `retryMs` or what it was told before. No id: as for `openBlock`. */
+export const closeBlock = (id: string | undefined, reason: string, retryMs: number | undefined): string =>
   encodeBlock({ id, event: "millrace.close", retry: retryMs, data: JSON.stringify({ reason, reconnect: true }) });
 
 /** The last block of a stream whose client shall not come back. */

@@ -11,6 +11,8 @@
  * - `store_locked`: another process has the store open
  * - `store_newer`: the store was written by a newer format than this version reads
  * - `connection_gone`: an event was published to a connection that is not there; nothing was kept
+ * - `stream_closed`: a stream was written to after its end
+ * - `stream_full`: a stream was written to without waiting, faster than its client reads
  * - `closed`: the hub or the log has been closed
  */
 export type MillraceErrorCode =
@@ -24,6 +26,8 @@ export type MillraceErrorCode =
   | "store_locked"
   | "store_newer"
   | "connection_gone"
+  | "stream_closed"
+  | "stream_full"
   | "closed";
 
 /** The one error class of the project: test `code`, show `message`. */

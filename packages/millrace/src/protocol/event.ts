@@ -43,26 +43,35 @@ export function checkEvent(input: unknown): CheckedEvent {
   const { channel = defaultChannel, event, data, key, retry } = input as { [member: string]: unknown };
   if (typeof channel !== "string") throw invalid(`channel must be a string: it is ${kind(channel)}`);
   assertChannel(channel);
-  const eventName = label("event", event);
-  if (eventName?.startsWith(reservedEventPrefix)) {
-    throw invalid(
-      `event ${quote(eventName)} is reserved: names that begin with "${reservedEventPrefix}" are the hub's own`,
-    );
-  }
+  const name = eventName(event);
   if (retry !== undefined && !(Number.isSafeInteger(retry) && (retry as number) >= 0)) {
     throw invalid(`retry must be a whole number of milliseconds, 0 or more: it is ${kind(retry)}`);
   }
-  if (typeof data === "string" && !data.isWellFormed()) {
-    throw invalid("data holds half of a surrogate pair, which UTF-8 cannot carry");
-  }
   return {
     channel,
-    event: eventName,
-    data: typeof data === "string" ? data : json(data),
+    event: name,
+    data: dataText(data),
     json: typeof data !== "string",
     key: label("key", key),
     retry: retry as number | undefined,
   };
+}
+
+/** @throws MillraceError `invalid_event` unless it is undefined, or a name that an application may give an event */
+export function eventName(value: unknown): string | undefined {
+  const name = label("event", value);
+  if (!name?.startsWith(reservedEventPrefix)) return name;
+  throw invalid(`event ${quote(name)} is reserved: names that begin with "${reservedEventPrefix}" are Millrace's own`);
+}
+
+/**
+ * What goes out as `data`: a string as it is, anything else as JSON.
+ * @throws MillraceError `invalid_event` when it can be neither
+ */
+export function dataText(data: unknown): string {
+  if (typeof data !== "string") return json(data);
+  if (data.isWellFormed()) return data;
+  throw invalid("data holds half of a surrogate pair, which UTF-8 cannot carry");
 }
 
 function label(name: "event" | "key", value: unknown): string | undefined {

@@ -1,0 +1,136 @@
+import { randomUUID } from "node:crypto";
+import { validateHeaderName, validateHeaderValue } from "node:http";
+import { checkNumber, closedId, encodeBlock, heartbeatBlock, keepaliveBlock, maxTimerMs } from "../protocol/index.js";
+import { Deadlines } from "../sink/deadlines.js";
+import { type EventStream, OpenStream, runHandler, type StreamHandler, type StreamIdentity } from "../stream/index.js";
+import { answering } from "./answering.js";
+import { type Authorize, admit } from "./authorize.js";
+import { preflightHeaders } from "./cors.js";
+import type { Exchange, Headers } from "./exchange.js";
+import { streamHeaders } from "./headers.js";
+import { type AnyRequest, mounted, type Route } from "./mounted.js";
+import { originOf } from "./origins.js";
+
+export interface EventStreamOptions<R = AnyRequest> {
+  /** How often an idle stream is written to, in milliseconds. Default 15,000; 0 turns heartbeats off. */
+  readonly heartbeatMs?: number;
+  /** `comment` (default), or `event`: a `heartbeat` event that page code sees. */
+  readonly heartbeatForm?: "comment" | "event";
+  /** Clients are told at the start to wait so long before they reconnect, in milliseconds. Default: not told; browsers wait 3,000 or so. */
+  readonly retryMs?: number;
+  /** Further headers of the answer, or what makes them for one stream. */
+  readonly headers?: Headers | ((stream: { readonly id: string }, request: R) => Headers);
+  /** Names a stream. Default: a random UUID. */
+  readonly id?: (request: R) => string;
+  /** Origins whose pages may read, `*` for any without credentials. Default: none but its own. */
+  readonly corsOrigins?: readonly string[];
+  /** Who may read: what it answers is `stream.identity`. Default: whom the middleware in front lets through. */
+  readonly authorize?: Authorize;
+  /** How much may wait for a slow client of what was sent without waiting, in bytes. Default 1 MiB. */
+  readonly maxUnsentBytes?: number;
+  /** Addresses of proxies whose `X-Forwarded-For` is believed. Default: none. */
+  readonly trustedProxies?: readonly string[];
+  /** Told what a handler throws. Default: `console.error`. */
+  readonly onError?: (error: unknown, request: R) => void;
+}
+
+/** A route that answers with streams, and those that are open. */
+export type EventStreamRoute<R> = Route<R> & {
+  readonly streams: ReadonlySet<EventStream>;
+  /** Ends all streams; their clients come back, to whoever is there then. For a shutdown, before the server's own. */
+  close(): void;
+};
+
+/**
+ * Makes a route of a handler that writes events to one client. It fits Express, Koa, Fastify, `node:http` and `node:http2`,
+ * and as a Fetch handler Hono, Next.js, Bun and Deno.
+ *
+ *     app.get("/ticks", eventStream(async (stream) => {
+ *       for (let n = 1; n <= 10; n++) {
+ *         await stream.send({ event: "tick", data: { n } });
+ *         await setTimeout(1000);
+ *       }
+ *     }));
+ *
+ * The handler's second argument is the very request that the route was given, with what other middleware has put into it.
+ * @throws MillraceError `invalid_option`
+ */
+export function eventStream<R extends AnyRequest = AnyRequest>(
+  handler: StreamHandler<R>,
+  options: EventStreamOptions<R> = {},
+): EventStreamRoute<R> {
+  const { heartbeatMs = 15_000, retryMs, authorize, maxUnsentBytes = 1024 * 1024 } = options;
+  const { headers: more = {}, trustedProxies = [], onError = (error: unknown) => console.error(error) } = options;
+  checkNumber("heartbeatMs", heartbeatMs, 0, maxTimerMs);
+  checkNumber("retryMs", retryMs, 0, maxTimerMs);
+  checkNumber("maxUnsentBytes", maxUnsentBytes, 0, Number.MAX_SAFE_INTEGER);
+  const cors = { origins: (options.corsOrigins ?? []).map(originOf), loopback: false };
+  const streams = new Set<OpenStream>();
+  const deadlines = new Deadlines<OpenStream>({
+    heartbeatMs,
+    onHeartbeat: (due) => {
+      const nowMs = Date.now();
+      const block = options.heartbeatForm === "event" ? heartbeatBlock(nowMs) : keepaliveBlock(nowMs);
+      for (const stream of due) if (!stream.isFull) void stream.write(block);
+    },
+    onDeadline: (stream) => {
+      if (stream.isOpen) stream.close({ reason: "expired" });
+      else stream.destroy();
+    },
+  });
+
+  const open = (exchange: Exchange, headers: Headers, identity: StreamIdentity) => {
+    const request = exchange.raw as R;
+    const id = options.id?.(request) ?? randomUUID();
+    const sink = exchange.stream({
+      ...headers,
+      ...streamHeaders,
+      ...checkedHeaders({ "millrace-connection": id }),
+      "millrace-heartbeat-ms": String(heartbeatMs),
+      ...checkedHeaders(typeof more === "function" ? more({ id }, request) : more),
+    });
+    const lastEventId = exchange.header("last-event-id") ?? "";
+    const stream = new OpenStream({
+      ...{ id, sink, lastEventId, identity, maxUnsentBytes },
+      onEnding: (ending) => deadlines.ending(ending),
+      onClosed: (closed) => {
+        deadlines.remove(closed);
+        streams.delete(closed);
+      },
+    });
+    streams.add(stream);
+    deadlines.add(stream, true);
+    // The head leaves with it: a client is to know that it is connected before there is anything to say.
+    void stream.write(encodeBlock(retryMs === undefined ? { comment: "" } : { retry: retryMs }));
+    runHandler(handler, stream, request, (error) => onError(error, request));
+  };
+
+  const answer = (exchange: Exchange) =>
+    answering(exchange, { cors, onError: (error) => onError(error, exchange.raw as R) }, async (headers) => {
+      const { method } = exchange;
+      if (method === "OPTIONS") return exchange.respond(204, { ...headers, ...preflightHeaders(exchange, cors) });
+      if (exchange.header("last-event-id") === closedId) return exchange.respond(204, headers);
+      const identity = authorize ? await admit(authorize, exchange, "subscribe", []) : {};
+      if (exchange.gone) return;
+      if (method === "HEAD") return exchange.respond(200, { ...headers, ...streamHeaders });
+      open(exchange, headers, identity);
+    });
+
+  return Object.assign(mounted<R>(answer, trustedProxies), {
+    streams,
+    close: () => {
+      for (const stream of streams) stream.close({ reason: "shutdown" });
+    },
+  });
+}
+
+/** A head is written as bytes: what an application took from a request could else add lines to it. */
+function checkedHeaders(headers: Headers): Headers {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => {
+      validateHeaderName(name);
+      validateHeaderValue(name, value);
+      return [name.toLowerCase(), value];
+    }),
+  );
+}

@@ -1,0 +1,261 @@
+import { closeBlock, encodeBlock, farewellBlock, MillraceError } from "../protocol/index.js";
+import type { Timed } from "../sink/deadlines.js";
+import type { Sink, SinkOwner } from "../sink/sink.js";
+import { encodeSendEvent, type SendEvent } from "./send-event.js";
+
+/** Who a stream is for, as the application's `authorize` answered. */
+export interface StreamIdentity {
+  readonly user?: string;
+  readonly roles?: readonly string[];
+  /** When the stream ends, in milliseconds since 1970. */
+  readonly expiresAtMs?: number;
+}
+
+/**
+ * One client's connection, to be written to.
+ *
+ * What is written resolves when the client can take more: at once as a rule, and when its connection has emptied if it is
+ * slow. After the stream's end it rejects with `stream_closed`, which ends a handler's loop, and which a handler may let
+ * pass. A call that is not awaited does no harm; when more than `maxUnsentBytes` wait for a slow client, it throws
+ * `stream_full`.
+ */
+export interface EventStream {
+  /** Names the connection; not to be guessed. The client has it in the header `Millrace-Connection`. */
+  readonly id: string;
+  /** The last id that the client received before it came back; empty when it is new. */
+  readonly lastEventId: string;
+  /** What `authorize` answered. */
+  readonly identity: StreamIdentity;
+  /** Aborted when the stream is over, whoever ended it. */
+  readonly signal: AbortSignal;
+  /** Resolves when the stream is over and its connection is free. */
+  readonly closed: Promise<void>;
+  /**
+   * Sends an event, or a string as the data of one.
+   * @throws MillraceError `invalid_event`, `stream_full`; rejects with `stream_closed`
+   */
+  send(event: SendEvent | string): Promise<void>;
+  /** Sends a comment, which no page sees. */
+  comment(text: string): Promise<void>;
+  /** Tells the client to wait so many milliseconds before it reconnects. */
+  retry(ms: number): Promise<void>;
+  /**
+   * Sends what a source yields, for as long as both last, and asks it for no more while the client is slow. When the client
+   * leaves, the source is told (`return()`). Resolves at the source's end; rejects with what the source throws, and with
+   * `stream_closed`.
+   */
+  pipe(source: AsyncIterable<SendEvent | string>): Promise<void>;
+  /**
+   * Ends the stream, after what was sent. `reconnect: false` tells the client not to come back, a native EventSource too.
+   * @param options.reconnect default true
+   * @param options.reason told to the client in the event `millrace.close`; default `done`
+   */
+  close(options?: { readonly reconnect?: boolean; readonly reason?: string }): void;
+}
+
+export interface StreamParts {
+  readonly id: string;
+  readonly sink: Sink;
+  readonly lastEventId: string;
+  readonly identity: StreamIdentity;
+  readonly maxUnsentBytes: number;
+  /** The stream was ended here, and its connection is not free yet. */
+  readonly onEnding: (stream: OpenStream) => void;
+  readonly onClosed: (stream: OpenStream) => void;
+}
+
+interface Waiting {
+  readonly promise: Promise<void>;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const accepted = Promise.resolve();
+
+/** An EventStream and what its mount does with it. What few handlers use is made when it is asked for. */
+export class OpenStream implements EventStream, SinkOwner, Timed {
+  slot = -1;
+  endsAtMs: number;
+  readonly #parts: StreamParts;
+  #state: "open" | "ending" | "closed" = "open";
+  #full = false;
+  /** What was written since the sink was full. */
+  #unsentBytes = 0;
+  #waiting: Waiting | undefined;
+  #closed: Waiting | undefined;
+  #abort: AbortController | undefined;
+  #cleanUp: (() => void) | undefined;
+
+  constructor(parts: StreamParts) {
+    this.#parts = parts;
+    this.endsAtMs = parts.identity.expiresAtMs ?? Infinity;
+    parts.sink.open(this);
+  }
+
+  get id(): string {
+    return this.#parts.id;
+  }
+
+  get lastEventId(): string {
+    return this.#parts.lastEventId;
+  }
+
+  get identity(): StreamIdentity {
+    return this.#parts.identity;
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    if (this.#state !== "open") this.#abort.abort();
+    return this.#abort.signal;
+  }
+
+  get closed(): Promise<void> {
+    if (this.#state === "closed") return accepted;
+    this.#closed ??= waiting();
+    return this.#closed.promise;
+  }
+
+  /** Whether it may be written to. */
+  get isOpen(): boolean {
+    return this.#state === "open";
+  }
+
+  get isFull(): boolean {
+    return this.#full;
+  }
+
+  send(event: SendEvent | string): Promise<void> {
+    return this.write(encodeSendEvent(event));
+  }
+
+  comment(text: string): Promise<void> {
+    return this.write(encodeBlock({ comment: text }));
+  }
+
+  retry(ms: number): Promise<void> {
+    return this.write(encodeBlock({ retry: ms }));
+  }
+
+  async pipe(source: AsyncIterable<SendEvent | string>): Promise<void> {
+    const iterator = source[Symbol.asyncIterator]();
+    const { signal } = this;
+    // Not Promise.race with one promise for all turns: each would stay with it until the end.
+    let leave = () => {};
+    const left = () => leave();
+    signal.addEventListener("abort", left);
+    try {
+      for (;;) {
+        const next = await new Promise<IteratorResult<SendEvent | string> | undefined>((resolve, reject) => {
+          leave = () => resolve(undefined);
+          if (signal.aborted) leave();
+          else iterator.next().then(resolve, reject);
+        });
+        if (!next) throw streamClosed();
+        if (next.done) return;
+        await this.send(next.value);
+      }
+    } catch (error) {
+      void end(iterator);
+      throw error;
+    } finally {
+      signal.removeEventListener("abort", left);
+    }
+  }
+
+  close({ reconnect = true, reason = "done" }: { readonly reconnect?: boolean; readonly reason?: string } = {}): void {
+    if (this.#state !== "open") return;
+    this.#end("ending");
+    this.#parts.onEnding(this);
+    this.#parts.sink.end(Buffer.from(reconnect ? closeBlock(undefined, reason, undefined) : farewellBlock(reason)));
+  }
+
+  /** Has a function called at the end, whoever ends it. */
+  onEnd(cleanUp: () => void): void {
+    if (this.isOpen) this.#cleanUp = cleanUp;
+    else cleanUp();
+  }
+
+  /** Cuts the connection. */
+  destroy(): void {
+    this.#parts.sink.destroy();
+  }
+
+  write(block: string): Promise<void> {
+    if (this.#state !== "open") return refused();
+    const bytes = Buffer.from(block);
+    const { sink, maxUnsentBytes } = this.#parts;
+    if (this.#full) {
+      if (this.#unsentBytes + bytes.length > maxUnsentBytes) {
+        throw new MillraceError(
+          "stream_full",
+          `${this.#unsentBytes} bytes wait for a slow client, and maxUnsentBytes is ${maxUnsentBytes}: await what send() returns`,
+        );
+      }
+      this.#unsentBytes += bytes.length;
+    }
+    if (!sink.write(bytes)) this.#full = true;
+    if (!this.#full) return accepted;
+    this.#waiting ??= waiting();
+    return this.#waiting.promise;
+  }
+
+  onDrain(): void {
+    this.#full = false;
+    this.#unsentBytes = 0;
+    this.#waiting?.resolve();
+    this.#waiting = undefined;
+  }
+
+  onClose(): void {
+    if (this.#state === "closed") return;
+    this.#end("closed");
+    this.#closed?.resolve();
+    this.#parts.onClosed(this);
+  }
+
+  #end(state: "ending" | "closed"): void {
+    const first = this.#state === "open";
+    this.#state = state;
+    if (!first) return;
+    this.#waiting?.reject(streamClosed());
+    this.#waiting = undefined;
+    this.#abort?.abort();
+    this.#cleanUp?.();
+    this.#cleanUp = undefined;
+  }
+}
+
+const streamClosed = (): MillraceError =>
+  new MillraceError("stream_closed", "the stream is over: stop writing, or watch its signal");
+
+/** Not to be waited for: a generator hears of it when what it waits for has come, which may be never. */
+async function end(iterator: AsyncIterator<unknown>): Promise<void> {
+  try {
+    await iterator.return?.();
+  } catch {
+    // nobody is left whom its failure to clean up would concern
+  }
+}
+
+/** Whether an error only says that the stream was over. */
+export const isStreamClosed = (error: unknown): boolean =>
+  error instanceof MillraceError && error.code === "stream_closed";
+
+function waiting(): Waiting {
+  let resolve = () => {};
+  let reject: (error: unknown) => void = () => {};
+  const promise = new Promise<void>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  // Whoever does not wait for it must not bring the process down when the client leaves.
+  promise.catch(() => {});
+  return { promise, resolve, reject };
+}
+
+function refused(): Promise<void> {
+  const promise = Promise.reject<void>(streamClosed());
+  promise.catch(() => {});
+  return promise;
+}
