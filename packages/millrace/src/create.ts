@@ -2,8 +2,10 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Api } from "./http/api.js";
 import { readOnly } from "./http/authorize.js";
 import { type FetchInfo, handleFetch } from "./http/fetch.js";
+import { hubStream, type Select } from "./http/hub-stream.js";
 import { Intake } from "./http/intake.js";
 import { defaultLimits, Gate } from "./http/limits.js";
+import type { AnyRequest, Route } from "./http/mounted.js";
 import { handleNode, type NodeRequest, type NodeResponse, respondNotFound } from "./http/node.js";
 import { hostOf, originOf } from "./http/origins.js";
 import { type Connection, Hub } from "./hub/index.js";
@@ -30,6 +32,12 @@ export interface Millrace extends Pick<Hub, "publish" | "subscribe" | "position"
    * each address need `info.remoteAddress`: a `Request` does not know where it came from.
    */
   fetch(request: Request, info?: FetchInfo): Promise<Response | undefined>;
+  /**
+   * Makes a route of the application's own, behind its own middleware, on which clients follow what it chooses.
+   *
+   *     app.get("/feed", authenticate, hub.stream((request) => ({ channels: "news", user: request.user.id })));
+   */
+  stream<R extends AnyRequest = AnyRequest>(select: Select<R>): Route<R>;
 }
 
 /**
@@ -80,5 +88,6 @@ export function createHub(options: MillraceOptions = {}): Millrace {
       }, onError);
     },
     fetch: (request: Request, info?: FetchInfo) => handleFetch(api, request, info),
+    stream: <R extends AnyRequest = AnyRequest>(select: Select<R>) => hubStream(api, trustedProxies, select),
   });
 }

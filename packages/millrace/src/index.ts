@@ -2,8 +2,17 @@ export { createHub, type Millrace } from "./create.js";
 export type { Answer } from "./http/api.js";
 export type { AccessRequest, Action, Authorize, Refusal } from "./http/authorize.js";
 export { type EventStreamOptions, type EventStreamRoute, eventStream } from "./http/event-stream.js";
+export type { Following, Select } from "./http/hub-stream.js";
 export type { Limits } from "./http/limits.js";
 export type { AnyRequest, Route } from "./http/mounted.js";
+export {
+  createServer,
+  type Server,
+  type ServerHandler,
+  type ServerOptions,
+  type ServerRequest,
+} from "./http/server.js";
+export { createTickets, type TicketOptions, type Tickets } from "./http/tickets.js";
 export type { Connection, HubEvent, HubStats, Identity, PublishOptions, ReadOptions } from "./hub/index.js";
 export type { Turn } from "./hub/turn.js";
 export { createMemoryLog, type Log, type MemoryLogOptions, type Retention } from "./log/index.js";

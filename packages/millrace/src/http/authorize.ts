@@ -46,7 +46,12 @@ export async function admit(
     raw,
     header: (name: string) => exchange.header(name.toLowerCase()),
   };
-  const answer = checked(await authorize(request, { action, channels }));
+  return admitted(await authorize(request, { action, channels }));
+}
+
+/** The identity that an application answered. @throws Problem 401 or 403 when it refused; TypeError when it is neither */
+export function admitted<T extends Identity>(answered: T | Refusal): T {
+  const answer = checked(answered);
   if (!("refuse" in answer)) {
     if ((answer.expiresAtMs ?? Infinity) <= Date.now()) throw unauthorized("these credentials have expired");
     return answer;
@@ -62,7 +67,7 @@ const unauthorized = (reason: string): Problem =>
  * Types do not reach an application in JavaScript, nor what came out of a token: a user that is a number read nothing of
  * its own, and a time that is NaN never came.
  */
-function checked(answer: Identity | Refusal): Identity | Refusal {
+function checked<T extends Identity>(answer: T | Refusal): T | Refusal {
   const mistake = (what: string, value: unknown, right: string) =>
     new TypeError(`authorize answered ${what}${show(value)}: it is ${right}`);
   if (typeof answer !== "object" || answer === null) {

@@ -10,6 +10,7 @@ import type { Exchange, Headers } from "./exchange.js";
 import { streamHeaders } from "./headers.js";
 import { type AnyRequest, mounted, type Route } from "./mounted.js";
 import { originOf } from "./origins.js";
+import { Problem, retryLater } from "./problem.js";
 
 export interface EventStreamOptions<R = AnyRequest> {
   /** How often an idle stream is written to, in milliseconds. Default 15,000; 0 turns heartbeats off. */
@@ -37,8 +38,11 @@ export interface EventStreamOptions<R = AnyRequest> {
 /** A route that answers with streams, and those that are open. */
 export type EventStreamRoute<R> = Route<R> & {
   readonly streams: ReadonlySet<EventStream>;
-  /** Ends all streams; their clients come back, to whoever is there then. For a shutdown, before the server's own. */
-  close(): void;
+  /**
+   * Ends all streams, and refuses new ones: for a shutdown, before the server's own. Clients come back, to whoever is there
+   * then. Resolves when the last stream is gone; those that are not after `drainMs` (default 3,000) are cut.
+   */
+  close(options?: { readonly drainMs?: number }): Promise<void>;
 };
 
 /**
@@ -66,6 +70,7 @@ export function eventStream<R extends AnyRequest = AnyRequest>(
   checkNumber("maxUnsentBytes", maxUnsentBytes, 0, Number.MAX_SAFE_INTEGER);
   const cors = { origins: (options.corsOrigins ?? []).map(originOf), loopback: false };
   const streams = new Set<OpenStream>();
+  let closing = false;
   const deadlines = new Deadlines<OpenStream>({
     heartbeatMs,
     onHeartbeat: (due) => {
@@ -112,14 +117,24 @@ export function eventStream<R extends AnyRequest = AnyRequest>(
       if (exchange.header("last-event-id") === closedId) return exchange.respond(204, headers);
       const identity = authorize ? await admit(authorize, exchange, "subscribe", []) : {};
       if (exchange.gone) return;
+      if (closing)
+        throw new Problem(503, "closed", "this server is shutting down: come back in a moment", retryLater(1));
       if (method === "HEAD") return exchange.respond(200, { ...headers, ...streamHeaders });
       open(exchange, headers, identity);
     });
 
   return Object.assign(mounted<R>(answer, trustedProxies), {
     streams,
-    close: () => {
-      for (const stream of streams) stream.close({ reason: "shutdown" });
+    close: async ({ drainMs = 3000 } = {}) => {
+      closing = true;
+      const open = [...streams];
+      for (const stream of open) stream.close({ reason: "shutdown" });
+      const cut = () => {
+        for (const stream of open) stream.destroy();
+      };
+      const timer = setTimeout(cut, Math.min(drainMs, maxTimerMs));
+      await Promise.all(open.map(({ closed }) => closed));
+      clearTimeout(timer);
     },
   });
 }

@@ -10,6 +10,10 @@ export interface ListenerOptions {
   readonly port: number;
   /** PEM texts. With them HTTP/2 and HTTP/1.1 are spoken over TLS. */
   readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer };
+  /** Whether small writes leave at once (TCP_NODELAY). Default true. */
+  readonly noDelay?: boolean;
+  /** What waits in a connection before its peer counts as slow, in bytes. Default 64 KiB. */
+  readonly bufferBytes?: number;
   /** An unfinished TLS handshake or head is closed after this and at most half as much, in milliseconds. Default 10,000. */
   readonly headMs?: number;
   readonly onRequest: (request: NodeRequest, response: NodeResponse) => void;
@@ -34,14 +38,9 @@ const idleMs = 75_000;
  * back at once took twice as long: one that finds no place tries again after a second, then after three.
  */
 const waiting = 4096;
-/** What waits in a connection before its peer counts as slow. Set, because Node's default differs by version. */
-const bufferBytes = 64 * 1024;
-
 const common = {
-  noDelay: true,
   keepAlive: true,
   keepAliveInitialDelay: 30_000,
-  highWaterMark: bufferBytes,
   maxHeaderSize: headBytes,
   requireHostHeader: false, // said by the routes, with a reason
 };
@@ -54,7 +53,11 @@ const timeouts = (headMs: number) => ({
 const http2Options = { settings: { maxConcurrentStreams: 1000, maxHeaderListSize: headBytes } };
 
 /** Starts to listen. Rejects when the address cannot be had. */
-export async function listen({ host, port, tls, headMs = 10_000, onRequest }: ListenerOptions): Promise<Listener> {
+export async function listen(options: ListenerOptions): Promise<Listener> {
+  const { host, port, tls, headMs = 10_000, onRequest, noDelay = true } = options;
+  // Set, because Node's default differs by version.
+  const { bufferBytes: highWaterMark = 64 * 1024 } = options;
+  const socketOptions = { ...common, noDelay, highWaterMark };
   const sessions = new Set<http2.ServerHttp2Session>();
   const track = (session: http2.ServerHttp2Session) => {
     sessions.add(session);
@@ -76,7 +79,9 @@ export async function listen({ host, port, tls, headMs = 10_000, onRequest }: Li
     });
   };
   const sniffing = new Set<net.Socket>();
-  const server = tls ? secureServer(tls, headMs, onRequest, track) : plainServer(headMs, onRequest, track, sniffing);
+  const server = tls
+    ? secureServer({ ...socketOptions, ...tls }, headMs, onRequest, track)
+    : plainServer(socketOptions, headMs, onRequest, track, sniffing);
   // All of them: Node closes no connection over TLS that has not come to a request, or whose HTTP/1.1 body never ends.
   const sockets = new Set<net.Socket>();
   server.on("connection", (socket: net.Socket) => {
@@ -114,8 +119,14 @@ type OnRequest = ListenerOptions["onRequest"];
 type Track = (session: http2.ServerHttp2Session) => void;
 
 /** HTTP/1.1, and HTTP/2 for clients that begin with its preface (RFC 9113, 3.3, "prior knowledge"). */
-function plainServer(headMs: number, onRequest: OnRequest, track: Track, sniffing: Set<net.Socket>): http.Server {
-  const server = http.createServer({ ...common, ...timeouts(headMs) }, onRequest);
+function plainServer(
+  socketOptions: http.ServerOptions,
+  headMs: number,
+  onRequest: OnRequest,
+  track: Track,
+  sniffing: Set<net.Socket>,
+): http.Server {
+  const server = http.createServer({ ...socketOptions, ...timeouts(headMs) }, onRequest);
   server.on("clientError", explain);
   const two = http2.createServer(http2Options, onRequest);
   two.on("session", track);
@@ -158,12 +169,12 @@ function plainServer(headMs: number, onRequest: OnRequest, track: Track, sniffin
 const preface = Buffer.from("PRI * HTTP/2.0");
 
 function secureServer(
-  tls: NonNullable<ListenerOptions["tls"]>,
+  secureOptions: http2.SecureServerOptions,
   headMs: number,
   onRequest: OnRequest,
   track: Track,
 ): http2.Http2SecureServer {
-  const options = { ...common, ...http2Options, ...tls, handshakeTimeout: headMs, allowHTTP1: true };
+  const options = { ...secureOptions, ...http2Options, handshakeTimeout: headMs, allowHTTP1: true };
   const server = http2.createSecureServer(options, onRequest);
   Object.assign(server, timeouts(headMs)); // Node takes them from no option here, but looks there when it listens
   server.on("session", track);
