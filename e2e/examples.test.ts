@@ -10,37 +10,11 @@ import { fileURLToPath } from "node:url";
 import { createHub } from "millrace";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Command, runCommand, startCommand } from "./support/command.js";
+import { examples, listen, post, startExample } from "./support/example.js";
 import { type HubProcess, startHub } from "./support/hub.js";
 import { until } from "./support/until.js";
 
-const examples = fileURLToPath(new URL("../examples", import.meta.url));
-
-async function post(url: string, body: unknown, method = "POST") {
-  const response = await fetch(url, {
-    method,
-    headers: { "content-type": "application/json" },
-    body: typeof body === "string" ? body : JSON.stringify(body),
-  });
-  return { status: response.status, text: await response.text() };
-}
-
-/** `curl -N`, which is how the examples say that one listens. */
-function listen(url: string): Command {
-  return startCommand("curl", ["-sSN", url]);
-}
-
 const opened = (curl: Command) => until("the stream is open", () => curl.stdout().includes("retry:"));
-
-/** Starts an example and waits for the line with its address. */
-async function startExample(file: string, args: string[], env: Record<string, string>, cwd = examples) {
-  const command = startCommand(file, args, { cwd, env });
-  let url = "";
-  await until(`${args.join(" ")} says its address`, () => {
-    url = /http:\/\/127\.0\.0\.1:\d+/.exec(command.stdout() + command.stderr())?.[0] ?? "";
-    return url;
-  });
-  return { command, url };
-}
 
 describe("examples/node/embedded.mjs", () => {
   test("publishes an order, shows it to pages and to itself, and stops", async () => {
@@ -122,8 +96,10 @@ describe("examples/curl", () => {
     first.kill("SIGKILL");
     await first.exited;
     await using second = await startHub([...flags, "--port", new URL(first.url).port], { cwd: folder });
-    await publish("news", "after the restart");
+    const last = await publish("news", "after the restart");
     await until("the last has come", () => reader.lines().length === 4);
+    // First printed, then remembered.
+    await until("it is remembered", async () => (await readFile(env.MILLRACE_CURSOR, "utf8")).startsWith(last.stdout));
     expect(reader.lines()).toEqual([...expected, "after the restart"]);
     expect(reader.stderr()).toBe("");
     reader.kill("SIGTERM");

@@ -16,6 +16,8 @@ interface Room {
   rooms: readonly string[];
   /** What it may import from Node: `node:…` names, or `*`. */
   node: readonly string[];
+  /** Optional peers of the package that it may import from. */
+  peers?: readonly string[];
   /** No global that only browsers or only Node have. */
   pure?: boolean;
 }
@@ -29,6 +31,7 @@ const everythingButHttp = [
 /** A folder of src is a room; `log` is the contract and what all drivers share, each driver is a room of its own. */
 const rooms: Record<string, Room> = {
   protocol: { rooms: [], node: [], pure: true },
+  client: { rooms: ["protocol"], node: [] },
   log: { rooms: ["protocol"], node: everythingButHttp },
   // What users import as millrace/log: the contract and the driver that needs nothing.
   "log/index": { rooms: ["protocol", "log", "log/memory"], node: [] },
@@ -38,6 +41,8 @@ const rooms: Record<string, Room> = {
   hub: { rooms: ["protocol", "log", "sink"], node: everythingButHttp },
   stream: { rooms: ["protocol", "sink"], node: [] },
   http: { rooms: ["protocol", "log", "sink", "hub", "stream"], node: anyNode },
+  jwt: { rooms: ["protocol", "http"], node: ["node:crypto"], peers: ["jose"] },
+  sources: { rooms: ["protocol"], node: ["node:fs", "node:os", "node:perf_hooks"] },
   // The files of src itself: index.ts composes the default log, the hub and HTTP.
   root: {
     rooms: ["protocol", "log", "log/index", "log/memory", "log/disk", "sink", "hub", "stream", "http"],
@@ -49,6 +54,7 @@ const rooms: Record<string, Room> = {
 const mustNotReach: { from: string; room: RegExp; because: string }[] = [
   { from: "hub", room: /^http$/, because: "the hub knows no HTTP" },
   { from: "hub", room: /^log\//, because: "the hub knows the Log contract, no driver; the root composes them" },
+  { from: "jwt", room: /^(?!protocol$)/, because: "who verifies tokens needs no hub: the types of http are enough" },
   { from: "log", room: /^log\//, because: "whoever imports the Log contract would load its drivers" },
 ];
 
@@ -183,7 +189,7 @@ describe("a room imports only what it may", () => {
           }
         } else if (specifier.startsWith("node:")) {
           if (!allows(may.node, specifier)) complaints.push(`${where}: ${room} may not use ${specifier}`);
-        } else if (!specifier.startsWith(".")) {
+        } else if (!specifier.startsWith(".") && !may.peers?.includes(specifier)) {
           complaints.push(`${where}: millrace has no dependencies, and ${room} may not import this package`);
         }
       }

@@ -20,7 +20,7 @@ for (let i = 0; i < connections; i++) {
     bytes += chunk.length;
     const at = chunk.lastIndexOf(";t=");
     if (at < 0) return;
-    const mark = chunk.latin1Slice(Math.max(0, at - 24), at + 24);
+    const mark = chunk.latin1Slice(Math.max(0, at - 24), Math.min(chunk.length, at + 24));
     const [, n, t] = /n=(\d+);t=(\d+);/.exec(mark) ?? [];
     if (n === undefined) return;
     latencies.push(Number(process.hrtime.bigint() - BigInt(t)) / 1e6);

@@ -36,7 +36,8 @@ read_stream() {
       data:*) line=${line#data:}; printf '%s\n' "${line# }" ;;
       'event: millrace.'*) printf '%s\n' "$line" >&2 ;;
       # The end of a block. Printed first, remembered then: what was printed as the machine stopped is printed again.
-      '') [ -z "$id" ] || printf '%s' "$id" >"$cursor" ;;
+      # Written over (<>), not emptied first (>): whoever was stopped in between would have forgotten where it was.
+      '') [ -z "$id" ] || printf '%s\n' "$id" 1<>"$cursor" ;;
       'status '*) status=${line#status } ;;
       '{'*) printf '%s\n' "$line" >&2 ;;
     esac
@@ -50,7 +51,7 @@ read_stream() {
 
 while true; do
   code=0
-  curl --silent --no-buffer --get --header "Last-Event-ID: $(cat "$cursor")" --write-out '\nstatus %{http_code}\n' \
+  curl --silent --no-buffer --get --header "Last-Event-ID: $(head -n 1 "$cursor")" --write-out '\nstatus %{http_code}\n' \
     "$url/events" "$@" | (read_stream) || code=$?
   [ "$code" -ne 3 ] || exit 0
   [ "$code" -eq 0 ] || exit 1

@@ -2,22 +2,32 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Api } from "./http/api.js";
 import { readOnly } from "./http/authorize.js";
 import { type FetchInfo, handleFetch } from "./http/fetch.js";
+import { type EventsRequest, handleEvents } from "./http/front.js";
 import { hubStream, type Select } from "./http/hub-stream.js";
 import { Intake } from "./http/intake.js";
 import { defaultLimits, Gate } from "./http/limits.js";
 import type { AnyRequest, Route } from "./http/mounted.js";
 import { handleNode, type NodeRequest, type NodeResponse, respondNotFound } from "./http/node.js";
 import { hostOf, originOf } from "./http/origins.js";
-import { type Connection, Hub } from "./hub/index.js";
+import { type Connection, type ConnectionFilter, Hub } from "./hub/index.js";
 import { createMemoryLog, type Log } from "./log/index.js";
 import { checkOptions, type MillraceOptions } from "./options.js";
-import { withDefaults } from "./protocol/index.js";
+import { type AnyEvents, withDefaults } from "./protocol/index.js";
 
-/** A hub inside an application: publish from anywhere, and mount `node` or `fetch` for clients. */
-export interface Millrace extends Pick<Hub, "publish" | "subscribe" | "position" | "stats" | "close" | "draining"> {
+/**
+ * A hub inside an application: publish from anywhere, and mount `stream`, `node` or `fetch` for clients. `E` names its
+ * events, each with the type of its data.
+ */
+export interface Millrace<E extends object = AnyEvents>
+  extends Pick<Hub<E>, "publish" | "broadcast" | "sendToConnection" | "sendToUser" | "sendToRole">,
+    Pick<Hub<E>, "subscribe" | "changeChannels" | "watchers" | "whileWatched" | "run">,
+    Pick<Hub<E>, "position" | "stats" | "close" | "draining"> {
   readonly log: Log;
-  /** Those who are connected. */
-  connections(): Iterable<Connection>;
+  /**
+   * Those who are connected; with a filter, who of them reads a channel, by its name or by a prefix, or is a user.
+   * @throws MillraceError `invalid_channel`
+   */
+  connections(filter?: ConnectionFilter): Iterable<Connection>;
   connection(id: string): Connection | undefined;
   /** The connections of one user. */
   connectionsOf(user: string): Iterable<Connection>;
@@ -25,6 +35,8 @@ export interface Millrace extends Pick<Hub, "publish" | "subscribe" | "position"
   disconnect(connection: Connection, options?: { reconnect?: boolean; reason?: string }): void;
   /** Answers the hub's routes on `node:http` and `node:http2`. Resolves to false when the path is none of them. */
   node(request: NodeRequest, response: NodeResponse): Promise<boolean>;
+  /** Answers what `listen` of `millrace/http` has read itself: its `onEvents`. `authorize` gets that request as `raw`. */
+  events(request: EventsRequest): void;
   /** As a listener of a server of its own: other paths are answered 404. */
   listener(request: IncomingMessage, response: ServerResponse): void;
   /**
@@ -37,18 +49,22 @@ export interface Millrace extends Pick<Hub, "publish" | "subscribe" | "position"
    *
    *     app.get("/feed", authenticate, hub.stream((request) => ({ channels: "news", user: request.user.id })));
    */
-  stream<R extends AnyRequest = AnyRequest>(select: Select<R>): Route<R>;
+  stream<R extends AnyRequest = AnyRequest, Rest extends unknown[] = unknown[]>(
+    select: Select<R, Rest>,
+  ): Route<R, Rest>;
 }
 
 /**
  * Makes a hub.
  *
- *     const hub = createHub();
- *     http.createServer(hub.listener).listen(4000);
- *     await hub.publish({ channel: "news", data: { title: "It runs" } });
+ *     const hub = createHub<{ headline: { title: string } }>();
+ *     app.get("/news", hub.stream(() => "news"));
+ *     await hub.publish({ channel: "news", event: "headline", data: { title: "It runs" } });
  *
  * @throws MillraceError `invalid_option`
  */
+export function createHub<E extends object = AnyEvents>(options?: MillraceOptions): Millrace<E>;
+export function createHub(options?: MillraceOptions): Millrace; // last, for `ReturnType<typeof createHub>`
 export function createHub(options: MillraceOptions = {}): Millrace {
   checkOptions(options);
   const {
@@ -82,12 +98,14 @@ export function createHub(options: MillraceOptions = {}): Millrace {
   const node = (request: NodeRequest, response: NodeResponse) => handleNode(api, trustedProxies, request, response);
   return Object.assign(hub, {
     node,
+    events: (request: EventsRequest) => void handleEvents(api, trustedProxies, request),
     listener: (request: IncomingMessage, response: ServerResponse) => {
       node(request, response).then((answered) => {
         if (!answered) respondNotFound(request, response);
       }, onError);
     },
     fetch: (request: Request, info?: FetchInfo) => handleFetch(api, request, info),
-    stream: <R extends AnyRequest = AnyRequest>(select: Select<R>) => hubStream(api, trustedProxies, select),
+    stream: <R extends AnyRequest = AnyRequest, Rest extends unknown[] = unknown[]>(select: Select<R, Rest>) =>
+      hubStream(api, trustedProxies, select),
   });
 }

@@ -11,11 +11,34 @@ export {
   type ServerHandler,
   type ServerOptions,
   type ServerRequest,
+  type ServerRouteOptions,
 } from "./http/server.js";
 export { createTickets, type TicketOptions, type Tickets } from "./http/tickets.js";
-export type { Connection, HubEvent, HubStats, Identity, PublishOptions, ReadOptions } from "./hub/index.js";
+export type {
+  ChannelChange,
+  Connection,
+  ConnectionFilter,
+  HubEvent,
+  HubStats,
+  Identity,
+  PublishOptions,
+  ReadOptions,
+  RunEnd,
+  RunOptions,
+  RunWriter,
+  StartedRun,
+  Watch,
+  WatchOptions,
+} from "./hub/index.js";
 export type { Turn } from "./hub/turn.js";
-export { createMemoryLog, type Log, type MemoryLogOptions, type Retention } from "./log/index.js";
+export { createMemoryLog, type Log, type MemoryLogOptions, type Retention, type RetentionPolicy } from "./log/index.js";
 export type { MillraceOptions } from "./options.js";
-export { type CheckedEvent, MillraceError, type MillraceErrorCode, type PublishEvent } from "./protocol/index.js";
+export {
+  type AddressedEvent,
+  type AnyEvents,
+  type CheckedEvent,
+  MillraceError,
+  type MillraceErrorCode,
+  type PublishEvent,
+} from "./protocol/index.js";
 export type { EventStream, SendEvent, StreamHandler, StreamIdentity } from "./stream/index.js";

@@ -48,16 +48,19 @@ export function createAccess({ host, apiKeys, allowAnonymous }: AccessOptions): 
   return (request, { action }): Identity | Refusal => {
     const header = request.header("authorization");
     if (header === undefined || keys.length === 0) {
-      if (open[action] && (mayAsStranger[action] || isLocal(request))) return {};
+      if (open[action] && (mayAsStranger[action] || isLocal(request))) return nobody;
       if (keys.length === 0) return { refuse: 403, reason: `${action} needs an API key, and this hub has none` };
       return { refuse: 401, reason: `${action} needs the API key: send Authorization: Bearer KEY` };
     }
     // Digests have one length, so comparing them tells nothing about the key.
     const given = digest(/^Bearer +(\S+)$/i.exec(header)?.[1] ?? "");
-    if (keys.some((key) => timingSafeEqual(key, given))) return {};
+    if (keys.some((key) => timingSafeEqual(key, given))) return nobody;
     return { refuse: 403, reason: "the API key is not right" };
   };
 }
+
+/** One for all connections: each keeps its identity for as long as it lasts. */
+const nobody: Identity = {};
 
 function isLocal(request: AccessRequest): boolean {
   const name = (request.header("host") ?? "").replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");

@@ -1,12 +1,12 @@
 import type { Answer, HubStats, Log } from "millrace";
+import { type RequestMeter, requestMeter } from "millrace/sources";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 
 /** What the hub tells Prometheus, and its own page. */
 export interface Metrics {
   read(): Promise<{ type: string; text: string }>;
   answered(answer: Answer): void;
-  /** Totals of requests, for rates; and the mean time to an answer since the last call, null when there was none. */
-  requests(): { requestsTotal: number; errorsTotal: number; responseMeanMs: number | null };
+  readonly requests: RequestMeter;
 }
 
 /** @param sources where the figures are read when they are asked for: nothing is counted twice */
@@ -62,25 +62,14 @@ export function createMetrics(sources: { stats: () => HubStats; log: () => Retur
     registers,
   });
   const methods = new Set(["GET", "HEAD", "POST", "DELETE", "OPTIONS"]);
-  let requestsTotal = 0;
-  let errorsTotal = 0;
-  let sinceMs = 0;
-  let since = 0;
+  const requests = requestMeter();
   return {
     read: async () => ({ type: registry.contentType, text: await registry.metrics() }),
     answered: ({ method, route, status, durationMs }) => {
-      requestsTotal++;
-      if (status >= 400) errorsTotal++;
-      sinceMs += durationMs;
-      since++;
+      requests.observe({ status, durationMs });
       // A method is the client's text: only known ones may become a label.
       durations.observe({ method: methods.has(method) ? method : "other", route, status }, durationMs / 1000);
     },
-    requests: () => {
-      const responseMeanMs = since === 0 ? null : sinceMs / since;
-      sinceMs = 0;
-      since = 0;
-      return { requestsTotal, errorsTotal, responseMeanMs };
-    },
+    requests,
   };
 }

@@ -1,5 +1,5 @@
 import v8 from "node:v8";
-import { createSampler } from "../system/sampler.js";
+import { systemFigures } from "millrace/sources";
 import { type Running, type ServeValues, startHub } from "./serve.js";
 
 /** How often the machine's figures are published, in milliseconds. */
@@ -45,18 +45,12 @@ function nextSignal(): Promise<string> {
 
 /** Publishes the machine's figures on the channel `system`. */
 function publishFigures({ hub, metrics, log }: Running): () => void {
-  const sampler = createSampler(() => {
-    const { connections, users, published, deliveries } = hub.stats();
-    return { connections, users, publishedTotal: published, deliveriesTotal: deliveries, ...metrics.requests() };
-  });
-  const publish = () => {
-    hub
-      .publish({ channel: "system", data: sampler.sample() })
-      .catch((error: Error) => log.warn(`the figures were not published: ${error.message}`));
+  const stopping = new AbortController();
+  const failed = (error: Error) => log.warn(`the figures were not published: ${error.message}`);
+  const publish = async () => {
+    const figures = systemFigures({ everyMs: sampleMs, hub, http: metrics.requests, signal: stopping.signal });
+    for await (const data of figures) await hub.publish({ channel: "system", data }).catch(failed);
   };
-  const timer = setInterval(publish, sampleMs); // not at once: rates need some time to be over
-  return () => {
-    clearInterval(timer);
-    sampler.close();
-  };
+  publish().catch(failed);
+  return () => stopping.abort();
 }

@@ -35,7 +35,7 @@ export async function startHub(values: ServeValues, { pages }: { readonly pages:
   const metrics: Metrics = createMetrics({ stats: () => hub.stats(), log: () => store.stats() });
   const debug = logger.isLevelEnabled("debug");
   const loopback = isLoopback(values.host);
-  const hub = createHub({
+  const hub: Millrace = createHub({
     log: store,
     authorize: createAccess(access),
     heartbeatMs: values.heartbeat === Infinity ? 0 : values.heartbeat,
@@ -65,6 +65,7 @@ export async function startHub(values: ServeValues, { pages }: { readonly pages:
     host: values.host,
     port: values.port,
     ...(tls ? { tls } : {}),
+    onEvents: hub.events,
     onRequest: (request, response) => {
       hub.node(request, response).then(
         (answered) => answered || answerPages(request, response),

@@ -65,12 +65,12 @@ describe("metrics", () => {
     expect(await sampleOf(metrics, `millrace_http_request_duration_seconds_count{${labels}}`)).toBe(100);
   });
 
-  it("give totals for rates, and the mean since they were asked for last", () => {
+  it("feed the meter of requests", () => {
     const { metrics } = hubWithMetrics();
-    expect(metrics.requests()).toEqual({ requestsTotal: 0, errorsTotal: 0, responseMeanMs: null });
+    const read = metrics.requests.window();
+    expect(read()).toMatchObject({ requestsPerSecond: 0, responseMeanMs: null });
     metrics.answered({ method: "GET", route: "/health", status: 200, durationMs: 1 });
     metrics.answered({ method: "GET", route: "/events", status: 403, durationMs: 3 });
-    expect(metrics.requests()).toEqual({ requestsTotal: 2, errorsTotal: 1, responseMeanMs: 2 });
-    expect(metrics.requests()).toEqual({ requestsTotal: 2, errorsTotal: 1, responseMeanMs: null });
+    expect(read()).toMatchObject({ errorPercent: 50, responseMeanMs: 2 });
   });
 });

@@ -13,7 +13,7 @@ export interface AccessRequest {
   readonly query: string;
   readonly remoteAddress: string | undefined;
   header(name: string): string | undefined;
-  /** The server's own request: `IncomingMessage`, `Http2ServerRequest` or `Request`. */
+  /** The server's own request: `IncomingMessage`, `Http2ServerRequest`, `Request`, or `EventsRequest`. */
   readonly raw: unknown;
 }
 

@@ -47,9 +47,12 @@ export function preflightHeaders(exchange: Exchange, options: CorsOptions): Head
   };
 }
 
-/** POST /events reads as well: it is GET with a long selection. */
+/** POST /events reads as well: it is GET with a long selection. So does changing the selection of a stream. */
 const isReading = ({ path }: Exchange, method: string): boolean =>
-  method === "GET" || method === "HEAD" || (method === "POST" && path === "/events");
+  method === "GET" || method === "HEAD" || (method === "POST" && (path === "/events" || isChannelsPath(path)));
+
+/** `/connections/ID/channels`. */
+export const isChannelsPath = (path: string): boolean => /^\/connections\/[^/]+\/channels$/.test(path);
 
 /** Whether a page may do that: change state only if it is of the hub's own origin, or of an allowed one. */
 export function mayAct(exchange: Exchange, { origins }: CorsOptions): boolean {

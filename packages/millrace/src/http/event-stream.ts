@@ -1,6 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { validateHeaderName, validateHeaderValue } from "node:http";
-import { checkNumber, closedId, encodeBlock, heartbeatBlock, keepaliveBlock, maxTimerMs } from "../protocol/index.js";
+import {
+  checkNumber,
+  closedId,
+  encodeBlock,
+  heartbeatBlock,
+  invalidOption,
+  keepaliveBlock,
+  maxTimerMs,
+} from "../protocol/index.js";
 import { Deadlines } from "../sink/deadlines.js";
 import { type EventStream, OpenStream, runHandler, type StreamHandler, type StreamIdentity } from "../stream/index.js";
 import { answering } from "./answering.js";
@@ -11,6 +19,7 @@ import { streamHeaders } from "./headers.js";
 import { type AnyRequest, mounted, type Route } from "./mounted.js";
 import { originOf } from "./origins.js";
 import { Problem, retryLater } from "./problem.js";
+import { isFraming } from "./stream-head.js";
 
 export interface EventStreamOptions<R = AnyRequest> {
   /** How often an idle stream is written to, in milliseconds. Default 15,000; 0 turns heartbeats off. */
@@ -19,7 +28,7 @@ export interface EventStreamOptions<R = AnyRequest> {
   readonly heartbeatForm?: "comment" | "event";
   /** Clients are told at the start to wait so long before they reconnect, in milliseconds. Default: not told; browsers wait 3,000 or so. */
   readonly retryMs?: number;
-  /** Further headers of the answer, or what makes them for one stream. */
+  /** Further headers of the answer, or what makes them for one stream. What frames it (`Connection`, …) is left out. */
   readonly headers?: Headers | ((stream: { readonly id: string }, request: R) => Headers);
   /** Names a stream. Default: a random UUID. */
   readonly id?: (request: R) => string;
@@ -36,7 +45,7 @@ export interface EventStreamOptions<R = AnyRequest> {
 }
 
 /** A route that answers with streams, and those that are open. */
-export type EventStreamRoute<R> = Route<R> & {
+export type EventStreamRoute<R, Rest extends unknown[] = unknown[]> = Route<R, Rest> & {
   readonly streams: ReadonlySet<EventStream>;
   /**
    * Ends all streams, and refuses new ones: for a shutdown, before the server's own. Clients come back, to whoever is there
@@ -56,17 +65,27 @@ export type EventStreamRoute<R> = Route<R> & {
  *       }
  *     }));
  *
- * The handler's second argument is the very request that the route was given, with what other middleware has put into it.
+ * Behind the stream the handler is given the very request that the route was given, with what other middleware has put into
+ * it, and whatever came behind that: Express's response, the `{ params }` of Next.js, or what an application hands over:
+ *
+ *     const ticks = eventStream(async (stream, request, c: Context) => stream.send({ data: c.get("user") }));
+ *     app.get("/ticks", (c) => ticks(c.req.raw, c)); // Hono
+ *
  * @throws MillraceError `invalid_option`
  */
-export function eventStream<R extends AnyRequest = AnyRequest>(
-  handler: StreamHandler<R>,
+export function eventStream<R extends AnyRequest = AnyRequest, Rest extends unknown[] = unknown[]>(
+  handler: StreamHandler<R, Rest>,
   options: EventStreamOptions<R> = {},
-): EventStreamRoute<R> {
-  const { heartbeatMs = 15_000, retryMs, authorize, maxUnsentBytes = 1024 * 1024 } = options;
+): EventStreamRoute<R, Rest> {
+  const { heartbeatMs = 15_000, heartbeatForm = "comment", retryMs } = options;
+  const { authorize, maxUnsentBytes = 1024 * 1024 } = options;
   const { headers: more = {}, trustedProxies = [], onError = (error: unknown) => console.error(error) } = options;
   checkNumber("heartbeatMs", heartbeatMs, 0, maxTimerMs);
   checkNumber("retryMs", retryMs, 0, maxTimerMs);
+  if (!Number.isInteger(retryMs ?? 0)) throw invalidOption("retryMs", retryMs, "it is a whole number");
+  if (heartbeatForm !== "comment" && heartbeatForm !== "event") {
+    throw invalidOption("heartbeatForm", heartbeatForm, "it is comment or event");
+  }
   checkNumber("maxUnsentBytes", maxUnsentBytes, 0, Number.MAX_SAFE_INTEGER);
   const cors = { origins: (options.corsOrigins ?? []).map(originOf), loopback: false };
   const streams = new Set<OpenStream>();
@@ -75,7 +94,7 @@ export function eventStream<R extends AnyRequest = AnyRequest>(
     heartbeatMs,
     onHeartbeat: (due) => {
       const nowMs = Date.now();
-      const block = options.heartbeatForm === "event" ? heartbeatBlock(nowMs) : keepaliveBlock(nowMs);
+      const block = heartbeatForm === "event" ? heartbeatBlock(nowMs) : keepaliveBlock(nowMs);
       for (const stream of due) if (!stream.isFull) void stream.write(block);
     },
     onDeadline: (stream) => {
@@ -84,7 +103,7 @@ export function eventStream<R extends AnyRequest = AnyRequest>(
     },
   });
 
-  const open = (exchange: Exchange, headers: Headers, identity: StreamIdentity) => {
+  const open = (exchange: Exchange, headers: Headers, identity: StreamIdentity, rest: Rest) => {
     const request = exchange.raw as R;
     const id = options.id?.(request) ?? randomUUID();
     const sink = exchange.stream({
@@ -107,10 +126,10 @@ export function eventStream<R extends AnyRequest = AnyRequest>(
     deadlines.add(stream, true);
     // The head leaves with it: a client is to know that it is connected before there is anything to say.
     void stream.write(encodeBlock(retryMs === undefined ? { comment: "" } : { retry: retryMs }));
-    runHandler(handler, stream, request, (error) => onError(error, request));
+    runHandler(handler, stream, [request, ...rest], (error) => onError(error, request));
   };
 
-  const answer = (exchange: Exchange) =>
+  const answer = (exchange: Exchange, rest: Rest) =>
     answering(exchange, { cors, onError: (error) => onError(error, exchange.raw as R) }, async (headers) => {
       const { method } = exchange;
       if (method === "OPTIONS") return exchange.respond(204, { ...headers, ...preflightHeaders(exchange, cors) });
@@ -120,10 +139,10 @@ export function eventStream<R extends AnyRequest = AnyRequest>(
       if (closing)
         throw new Problem(503, "closed", "this server is shutting down: come back in a moment", retryLater(1));
       if (method === "HEAD") return exchange.respond(200, { ...headers, ...streamHeaders });
-      open(exchange, headers, identity);
+      open(exchange, headers, identity, rest);
     });
 
-  return Object.assign(mounted<R>(answer, trustedProxies), {
+  return Object.assign(mounted<R, Rest>(answer, trustedProxies), {
     streams,
     close: async ({ drainMs = 3000 } = {}) => {
       closing = true;
@@ -142,10 +161,10 @@ export function eventStream<R extends AnyRequest = AnyRequest>(
 /** A head is written as bytes: what an application took from a request could else add lines to it. */
 function checkedHeaders(headers: Headers): Headers {
   return Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => {
+    Object.entries(headers).flatMap(([name, value]) => {
       validateHeaderName(name);
       validateHeaderValue(name, value);
-      return [name.toLowerCase(), value];
+      return isFraming(name) ? [] : [[name.toLowerCase(), value]];
     }),
   );
 }

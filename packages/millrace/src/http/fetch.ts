@@ -94,7 +94,7 @@ export class FetchExchange implements Exchange {
     this.status = 200;
     const sink = new FetchSink();
     requests.set(sink, this.raw);
-    this.raw.signal.addEventListener("abort", () => sink.destroy(), { once: true });
+    this.raw.signal.addEventListener("abort", () => sink.left(), { once: true });
     this.#resolve(new Response(sink.body, { headers }));
     return sink;
   }

@@ -1,10 +1,10 @@
 import { answering } from "./answering.js";
 import type { Answer, Api } from "./api.js";
-import { isLoopbackHost, mayAct, preflightHeaders } from "./cors.js";
+import { isChannelsPath, isLoopbackHost, mayAct, preflightHeaders } from "./cors.js";
 import { type Exchange, type Headers, hasBody } from "./exchange.js";
 import { plainHeaders } from "./headers.js";
 import { Problem } from "./problem.js";
-import { endConnection, listConnections } from "./routes/connections.js";
+import { changeChannels, endConnection, listConnections } from "./routes/connections.js";
 import { health, ready } from "./routes/health.js";
 import { showMetrics } from "./routes/metrics.js";
 import { publish } from "./routes/publish.js";
@@ -22,6 +22,7 @@ const routes: ReadonlyMap<string, Route> = new Map([
   ["/publish", route({ POST: publish })],
   ["/connections", route({ GET: listConnections, HEAD: listConnections })],
   ["/connections/*", route({ DELETE: endConnection })],
+  ["/connections/*/channels", route({ POST: changeChannels })],
   ["/health", route({ GET: health, HEAD: health })],
   ["/ready", route({ GET: ready, HEAD: ready })],
   ["/metrics", route({ GET: showMetrics, HEAD: showMetrics })],
@@ -29,7 +30,7 @@ const routes: ReadonlyMap<string, Route> = new Map([
 
 /** Answers a request for one of the hub's routes. False: the path is none of them, and nothing was answered. */
 export async function handle(api: Api, exchange: Exchange): Promise<boolean> {
-  const pattern = exchange.path.startsWith("/connections/") ? "/connections/*" : exchange.path;
+  const pattern = patternOf(exchange.path);
   const handlers = routes.get(pattern);
   if (!handlers) return false;
   const startMs = performance.now();
@@ -40,6 +41,11 @@ export async function handle(api: Api, exchange: Exchange): Promise<boolean> {
   const { method, status } = exchange;
   if (status !== 0) tell(api, { method, status, route: pattern, durationMs: performance.now() - startMs });
   return true;
+}
+
+function patternOf(path: string): string {
+  if (!path.startsWith("/connections/")) return path;
+  return isChannelsPath(path) ? "/connections/*/channels" : "/connections/*";
 }
 
 /** What an application does with it must not undo the answer. */

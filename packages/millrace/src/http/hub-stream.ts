@@ -19,8 +19,14 @@ export interface Following extends Identity {
   readonly form?: Form;
 }
 
-/** Says what a request is to follow: one channel, several, or all that `Following` has; or refuses it. */
-export type Select<R> = (request: R) => Selected | Promise<Selected>;
+/**
+ * Says what a request is to follow: one channel, several, or all that `Following` has; or refuses it. It is given what the
+ * route was given.
+ */
+export type Select<R, Rest extends readonly unknown[] = unknown[]> = (
+  request: R,
+  ...rest: Rest
+) => Selected | Promise<Selected>;
 
 type Selected = string | readonly string[] | Following | Refusal;
 
@@ -28,27 +34,32 @@ type Selected = string | readonly string[] | Following | Refusal;
  * Makes a route on which clients follow what the application chooses. The client has `rewind`, `lastEventId`, `format` and
  * `mode` as at `/events`; `rewind` as far as the application names none.
  */
-export function hubStream<R extends AnyRequest>(
+export function hubStream<R extends AnyRequest, Rest extends unknown[]>(
   api: Api,
   trustedProxies: readonly string[],
-  select: Select<R>,
-): Route<R> {
+  select: Select<R, Rest>,
+): Route<R, Rest> {
   const { cors, onError } = api;
-  return mounted<R>(
-    (exchange) =>
+  return mounted<R, Rest>(
+    (exchange, rest) =>
       answering(exchange, { cors, onError }, (headers) => {
         const { method } = exchange;
         if (method === "OPTIONS") return exchange.respond(204, { ...headers, ...preflightHeaders(exchange, cors) });
         if (method !== "GET")
           throw new Problem(405, "method_not_allowed", `${exchange.path} knows GET`, { allow: "GET" });
-        return answer(api, exchange, headers, select);
+        return answer(api, exchange, headers, () => select(exchange.raw as R, ...rest));
       }),
     trustedProxies,
   );
 }
 
-async function answer<R>(api: Api, exchange: Exchange, headers: Headers, select: Select<R>): Promise<void> {
-  const selected = await select(exchange.raw as R);
+async function answer(
+  api: Api,
+  exchange: Exchange,
+  headers: Headers,
+  select: () => Selected | Promise<Selected>,
+): Promise<void> {
+  const selected = await select();
   const { channels, rewind, form, ...identity } = followingOf(selected);
   const wanted = wantedOn(typeof channels === "string" ? [channels] : channels, exchange.query);
   const mine = { ...wanted, ...(rewind === undefined ? {} : { rewind }), ...(form === undefined ? {} : { form }) };

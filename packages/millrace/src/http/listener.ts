@@ -1,8 +1,10 @@
 import http from "node:http";
 import http2 from "node:http2";
 import type net from "node:net";
+import type { EventsRequest } from "./front.js";
 import type { NodeRequest, NodeResponse } from "./node.js";
 import { Problem, writeProblem } from "./problem.js";
+import { Sniffer } from "./sniffer.js";
 
 export interface ListenerOptions {
   readonly host: string;
@@ -17,6 +19,11 @@ export interface ListenerOptions {
   /** An unfinished TLS handshake or head is closed after this and at most half as much, in milliseconds. Default 10,000. */
   readonly headMs?: number;
   readonly onRequest: (request: NodeRequest, response: NodeResponse) => void;
+  /**
+   * Takes what begins a connection with a plain `GET /events`, and passes `onRequest` by: the `events` of a hub, whose
+   * subscribers then cost a third of the memory. Default: node:http reads all requests. Not over TLS, nor HTTP/2.
+   */
+  readonly onEvents?: (request: EventsRequest) => void;
 }
 
 /** A port that speaks HTTP/1.1 and HTTP/2. */
@@ -54,7 +61,7 @@ const http2Options = { settings: { maxConcurrentStreams: 1000, maxHeaderListSize
 
 /** Starts to listen. Rejects when the address cannot be had. */
 export async function listen(options: ListenerOptions): Promise<Listener> {
-  const { host, port, tls, headMs = 10_000, onRequest, noDelay = true } = options;
+  const { host, port, tls, headMs = 10_000, onRequest, onEvents, noDelay = true } = options;
   // Set, because Node's default differs by version.
   const { bufferBytes: highWaterMark = 64 * 1024 } = options;
   const socketOptions = { ...common, noDelay, highWaterMark };
@@ -78,15 +85,16 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       sessions.delete(session);
     });
   };
-  const sniffing = new Set<net.Socket>();
-  const server = tls
-    ? secureServer({ ...socketOptions, ...tls }, headMs, onRequest, track)
-    : plainServer(socketOptions, headMs, onRequest, track, sniffing);
+  const plain = tls ? undefined : plainServer(socketOptions, headMs, onRequest, onEvents, track);
+  const server = plain?.server ?? secureServer({ ...socketOptions, ...tls }, headMs, onRequest, track);
   // All of them: Node closes no connection over TLS that has not come to a request, or whose HTTP/1.1 body never ends.
   const sockets = new Set<net.Socket>();
+  const forget = function (this: net.Socket) {
+    sockets.delete(this);
+  };
   server.on("connection", (socket: net.Socket) => {
     sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
+    socket.on("close", forget);
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -100,7 +108,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   let closed: Promise<void> | undefined;
   const stop = () => {
     closed ??= new Promise((resolve) => server.close(() => resolve()));
-    for (const socket of sniffing) socket.destroy();
+    plain?.sniffer.close();
     if ("closeIdleConnections" in server) server.closeIdleConnections();
   };
   return {
@@ -123,50 +131,28 @@ function plainServer(
   socketOptions: http.ServerOptions,
   headMs: number,
   onRequest: OnRequest,
+  onEvents: ListenerOptions["onEvents"],
   track: Track,
-  sniffing: Set<net.Socket>,
-): http.Server {
+): { server: http.Server; sniffer: Sniffer } {
   const server = http.createServer({ ...socketOptions, ...timeouts(headMs) }, onRequest);
   server.on("clientError", explain);
   const two = http2.createServer(http2Options, onRequest);
   two.on("session", track);
   const [toHttp1] = server.listeners("connection") as [(this: http.Server, socket: net.Socket) => void];
   server.removeAllListeners("connection");
-  server.on("connection", (socket: net.Socket) => {
-    sniffing.add(socket);
-    const ended = () => {
-      clearTimeout(timer);
-      sniffing.delete(socket);
-      socket.destroy();
-    };
-    const timer = setTimeout(ended, headMs);
-    let first = Buffer.alloc(0);
-    const look = () => {
-      const more: Buffer | null = socket.read();
-      if (!more) return;
-      first = Buffer.concat([first, more]);
-      const bytes = Math.min(first.length, preface.length);
-      const maybe = first.compare(preface, 0, bytes, 0, bytes) === 0;
-      // More will come. Not put back yet: the socket would call that readable again, and a lone "P" held up everyone.
-      if (maybe && bytes < preface.length) return;
-      socket.unshift(first);
-      sniffing.delete(socket);
-      socket.off("readable", look).off("close", ended).off("error", ended).off("end", ended);
-      clearTimeout(timer);
-      if (!maybe) {
-        toHttp1.call(server, socket);
-        return;
-      }
+  const sniffer = new Sniffer({
+    headMs,
+    toHttp1: (socket) => toHttp1.call(server, socket),
+    toHttp2: (socket) => {
       // HTTP/1.1 lets a peer close its half first. HTTP/2 does not, and its sessions would outlive clients that left.
       socket.allowHalfOpen = false;
       two.emit("connection", socket);
-    };
-    socket.on("readable", look).on("close", ended).on("error", ended).on("end", ended);
+    },
+    toEvents: onEvents && ((socket, head) => onEvents({ method: "GET", httpVersion: "1.1", ...head, socket })),
   });
-  return server;
+  server.on("connection", (socket: net.Socket) => sniffer.add(socket));
+  return { server, sniffer };
 }
-
-const preface = Buffer.from("PRI * HTTP/2.0");
 
 function secureServer(
   secureOptions: http2.SecureServerOptions,

@@ -9,7 +9,9 @@ import { handle } from "./handle.js";
 import { plainHeaders } from "./headers.js";
 import { fromLatin1 } from "./latin1.js";
 import { Problem, respondProblem } from "./problem.js";
+import { remoteAddressOf } from "./remote-address.js";
 import { joinHeaders, writeHead } from "./stream-head.js";
+import { readTarget } from "./target.js";
 
 export type NodeRequest = IncomingMessage | Http2ServerRequest;
 export type NodeResponse = ServerResponse | Http2ServerResponse;
@@ -49,9 +51,6 @@ export function respondNotFound(request: NodeRequest, response: NodeResponse): v
   );
 }
 
-/** A target in absolute form, as for a proxy: its authority stands for `Host` (RFC 9112, section 3.2.2). */
-const absolute = /^https?:\/\/([^/?#]*)(.*)$/is;
-
 class NodeExchange implements Exchange {
   readonly raw: NodeRequest;
   readonly #response: NodeResponse;
@@ -65,13 +64,10 @@ class NodeExchange implements Exchange {
     this.raw = request;
     this.#response = response;
     this.#trustedProxies = trustedProxies;
-    const [, authority, rest] = absolute.exec(request.url ?? "/") ?? [];
+    const { authority, path, query } = readTarget(request.url ?? "/");
     this.#authority = authority ?? request.headers[":authority"]?.toString();
-    // Names in raw UTF-8, as people type them behind curl: as bytes, so that they are checked like encoded ones.
-    const url = (rest ?? request.url ?? "/").replace(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16)}`);
-    const mark = url.indexOf("?");
-    this.path = mark < 0 ? url : url.slice(0, mark);
-    this.query = mark < 0 ? "" : url.slice(mark + 1);
+    this.path = path;
+    this.query = query;
   }
 
   get method(): string {
@@ -79,12 +75,7 @@ class NodeExchange implements Exchange {
   }
 
   get remoteAddress(): string | undefined {
-    const { remoteAddress } = this.raw.socket;
-    const peer = remoteAddress && plain(remoteAddress);
-    if (!peer || !this.#trustedProxies.includes(peer)) return peer;
-    // From the right: what stands left of the first untrusted address is what that one claims.
-    const said = (this.header("x-forwarded-for") ?? "").split(",").map((address) => plain(address.trim()));
-    return said.findLast((address) => address !== "" && !this.#trustedProxies.includes(address)) ?? peer;
+    return remoteAddressOf(this.raw.socket.remoteAddress, this.#trustedProxies, () => this.header("x-forwarded-for"));
   }
 
   get malformed(): string | undefined {
@@ -121,7 +112,9 @@ class NodeExchange implements Exchange {
     // What is left of an unread body would be taken for the next request, or would have to be read for nothing.
     const { raw } = this;
     const unread = !("stream" in raw) && !raw.complete && hasBody(this);
-    const length = status === 204 ? {} : { "content-length": String(bytes.length) };
+    // Of what HEAD asks about, only a body that is at hand has a length: a stream has none (RFC 9110, section 8.6).
+    const none = status === 204 || (this.method === "HEAD" && bytes.length === 0);
+    const length = none ? {} : { "content-length": String(bytes.length) };
     response.writeHead(status, { ...headers, ...length, ...(unread ? { connection: "close" } : {}) });
     response.end(this.method === "HEAD" ? undefined : bytes, () => {
       // HTTP/2 has a word for it (RFC 9113, section 8.1): the answer is whole, the rest of the body is not wanted.
@@ -144,13 +137,10 @@ class NodeExchange implements Exchange {
     }
     this.status = 200;
     streaming.add(socket);
-    return new SocketSink(socket, writeHead(joined));
+    return new SocketSink(socket, writeHead(200, joined));
   }
 
   onGone(listener: () => void): void {
     this.#response.once("close", listener);
   }
 }
-
-/** An IPv4 address as it is written, where the socket also takes IPv6. */
-const plain = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/i, "");

@@ -1,7 +1,14 @@
-import { invalidOption } from "../protocol/index.js";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Identity } from "../hub/index.js";
+import { checkNumber, invalidOption, withDefaults } from "../protocol/index.js";
 import type { StreamHandler } from "../stream/index.js";
 import { answering } from "./answering.js";
+import { type Authorize, admit } from "./authorize.js";
 import { type EventStreamOptions, type EventStreamRoute, eventStream } from "./event-stream.js";
+import type { Exchange } from "./exchange.js";
+import { Intake } from "./intake.js";
+import { readJson } from "./json.js";
+import { defaultLimits } from "./limits.js";
 import { type Listener, listen } from "./listener.js";
 import { type NodeRequest, type NodeResponse, nodeExchange, respondNotFound } from "./node.js";
 import { type PathParams, PathPattern } from "./paths.js";
@@ -18,20 +25,33 @@ export interface ServerOptions {
   readonly linger?: false;
   /** What waits in a connection before its client counts as slow, in bytes. Default 64 KiB. */
   readonly bufferBytes?: number;
+  /** Largest body that `request.json()` reads, in bytes. Default 1 MiB. */
+  readonly bodyBytes?: number;
   /** PEM texts. With them HTTP/2 and HTTP/1.1 are spoken over TLS. */
   readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer };
   /** Told what a handler throws. Default: `console.error`. */
   readonly onError?: (error: unknown) => void;
 }
 
-/** A request, with the parameters of its path. */
-export type ServerRequest<P extends string = string> = NodeRequest & { readonly params: PathParams<P> };
+/** A request, with the parameters of its path, and who it is from where the route has `authorize`. Over HTTP/2 it is what Node has in its place. */
+export type ServerRequest<P extends string = string> = IncomingMessage & {
+  readonly params: PathParams<P>;
+  readonly identity: Identity;
+  /** The body, which must say that it is `application/json`; what is no JSON is answered 400, what is too large 413. */
+  json(): Promise<unknown>;
+};
+
+/** A route's own options. */
+export interface ServerRouteOptions {
+  /** Who may: asked as for a stream, with the action `subscribe` and no channels. Default: anyone. */
+  readonly authorize?: Authorize;
+}
 
 /**
  * Answers a request: writes to the response, or returns what is to be the answer, a string as HTML and anything else as
  * JSON.
  */
-export type ServerHandler<P extends string> = (request: ServerRequest<P>, response: NodeResponse) => unknown;
+export type ServerHandler<P extends string> = (request: ServerRequest<P>, response: ServerResponse) => unknown;
 
 /** What a server can be given beside its own routes: a hub. */
 interface Mountable {
@@ -41,10 +61,10 @@ interface Mountable {
 
 /** A small server, for an application in one file. */
 export interface Server {
-  get<P extends string>(path: P, handler: ServerHandler<P>): Server;
-  post<P extends string>(path: P, handler: ServerHandler<P>): Server;
-  put<P extends string>(path: P, handler: ServerHandler<P>): Server;
-  delete<P extends string>(path: P, handler: ServerHandler<P>): Server;
+  get<P extends string>(path: P, handler: ServerHandler<P>, options?: ServerRouteOptions): Server;
+  post<P extends string>(path: P, handler: ServerHandler<P>, options?: ServerRouteOptions): Server;
+  put<P extends string>(path: P, handler: ServerHandler<P>, options?: ServerRouteOptions): Server;
+  delete<P extends string>(path: P, handler: ServerHandler<P>, options?: ServerRouteOptions): Server;
   /** A stream for each client, as `eventStream` makes it. */
   stream<P extends string>(
     path: P,
@@ -65,6 +85,7 @@ interface Entry {
   readonly method: string;
   readonly pattern: PathPattern;
   readonly handler: ServerHandler<string>;
+  readonly authorize: Authorize | undefined;
 }
 
 /**
@@ -80,20 +101,26 @@ interface Entry {
  */
 export function createServer(options: ServerOptions = {}): Server {
   const { host = "127.0.0.1", port = 3000, linger = false, onError = (error) => console.error(error) } = options;
+  checkNumber("bodyBytes", options.bodyBytes, 1, Infinity);
   if (linger !== false) throw invalidOption("linger", linger, "it is false: a close never discards, and never waits");
+  const intake = new Intake(withDefaults(defaultLimits, { bodyBytes: options.bodyBytes }));
   const entries: Entry[] = [];
   const streams: Pick<EventStreamRoute<never>, "close">[] = [];
   const hubs: Mountable[] = [];
   let listener: Listener | undefined;
 
-  const dispatch = async (request: NodeRequest, response: NodeResponse, method: string, path: string) => {
+  const dispatch = async (request: NodeRequest, response: NodeResponse, exchange: Exchange) => {
+    const { method, path } = exchange;
     const known: string[] = [];
-    for (const { method: its, pattern, handler } of entries) {
+    for (const { method: its, pattern, handler, authorize } of entries) {
       const params = pattern.match(path);
       if (!params) continue;
       known.push(its);
       if (its !== method && !(its === "GET" && method === "HEAD")) continue;
-      reply(response, await handler(Object.assign(request, { params }), response));
+      const identity = authorize ? await admit(authorize, exchange, "subscribe", []) : {};
+      const json = () => readJson(exchange, intake);
+      const named = Object.assign(request as IncomingMessage, { params, identity, json });
+      reply(response, await handler(named, response as ServerResponse));
       return;
     }
     if (known.length > 0) {
@@ -111,18 +138,18 @@ export function createServer(options: ServerOptions = {}): Server {
       if (response.headersSent) response.destroy(); // what was begun must not look as if it were whole
     };
     void answering(exchange, { cors: { origins: [], loopback: false }, onError: failed }, () =>
-      dispatch(request, response, exchange.method, exchange.path),
+      dispatch(request, response, exchange),
     );
   };
 
-  const add = (method: string, path: string, handler: ServerHandler<string>) => {
-    entries.push({ method, pattern: new PathPattern(path), handler });
+  const add = (method: string, path: string, handler: ServerHandler<string>, authorize?: Authorize) => {
+    entries.push({ method, pattern: new PathPattern(path), handler, authorize });
     return server;
   };
   const adding =
     (method: string): Server["get"] =>
-    (path, handler) =>
-      add(method, path, handler as ServerHandler<string>);
+    (path, handler, { authorize } = {}) =>
+      add(method, path, handler as ServerHandler<string>, authorize);
 
   const server: Server = {
     get: adding("GET"),
@@ -140,7 +167,12 @@ export function createServer(options: ServerOptions = {}): Server {
       const strange = target.params.find((name) => !known.includes(name));
       if (strange !== undefined) throw invalidOption("redirect", to, `${from} has no parameter :${strange}`);
       return add("GET", from, ({ params }, response) => {
-        response.writeHead(status, { location: target.fill(params as Readonly<Record<string, string>>) }).end();
+        response
+          .writeHead(status, {
+            "content-length": "0",
+            location: target.fill(params as Readonly<Record<string, string>>),
+          })
+          .end();
       });
     },
     use: (hub) => {

@@ -2,12 +2,10 @@ import { type Form, forms } from "../hub/index.js";
 import { defaultChannel } from "../protocol/index.js";
 import type { Api } from "./api.js";
 import type { Exchange } from "./exchange.js";
-import { readJson } from "./json.js";
+import { channelList, readMembers } from "./members.js";
 import { Problem } from "./problem.js";
 import { parseQuery } from "./query.js";
 
-/** How many times more channels a body may name than an address: a selection is kept for as long as its stream. */
-const bodyFactor = 10;
 /** What a subscriber asks for, wherever it wrote it. */
 export interface Wanted {
   readonly channels: readonly string[];
@@ -65,37 +63,10 @@ function fromQuery({ allowedParameters, gate }: Api, query: string): Wanted {
 }
 
 async function fromBody(api: Api, exchange: Exchange): Promise<Wanted> {
-  for (const [name] of parseQuery(exchange.query)) {
-    if (name === "ticket" || api.allowedParameters.includes(name)) continue; // a credential selects nothing
-    throw new Problem(
-      400,
-      "unknown_parameter",
-      `${JSON.stringify(name)} belongs in the body: known are ${members.join(", ")}`,
-    );
-  }
-  const body = await readJson(exchange, api.intake);
-  if (typeof body !== "object" || body === null || Array.isArray(body)) {
-    throw new Problem(400, "invalid_body", 'the body is an object such as {"channels":["news","chat/*"]}');
-  }
-  for (const name of Object.keys(body)) {
-    if (!members.includes(name)) {
-      throw new Problem(
-        400,
-        "unknown_member",
-        `unknown member ${JSON.stringify(name)}: known are ${members.join(", ")}`,
-      );
-    }
-  }
-  const { channels = [], rewind, lastEventId, format, mode } = body as { [name: string]: unknown };
-  if (!Array.isArray(channels) || !channels.every((channel) => typeof channel === "string")) {
-    throw new Problem(400, "invalid_member", "channels must be an array of strings");
-  }
-  const most = api.gate.limits.channels * bodyFactor;
-  if (channels.length > most) {
-    throw new Problem(400, "too_many_channels", `a body may name ${most} channels: use a prefix, such as "news/*"`);
-  }
+  const example = '{"channels":["news","chat/*"]}';
+  const { channels, rewind, lastEventId, format, mode } = await readMembers(api, exchange, members, example);
   return wantedOf({
-    channels: channels as string[],
+    channels: channelList(api, "channels", channels),
     rewind: typeof rewind === "number" ? String(rewind) : text("rewind", rewind, "a whole number or a string"),
     lastEventId: text("lastEventId", lastEventId),
     format: text("format", format),

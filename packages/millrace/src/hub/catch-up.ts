@@ -48,15 +48,20 @@ export class CatchUp {
   #readFor(subscriber: Subscriber): void {
     if (subscriber.state !== "reading") return;
     const { log, take, onError } = this.#parts;
-    const { cursor: after, knownDrops, selection } = subscriber;
+    const { cursor: after, knownDrops, selection, group } = subscriber;
     const { drops } = log;
     const failed = (error: unknown) => onError(subscriber, error);
     try {
       const slice = log.read({ selection, after, knownDrops, limitBytes: chunkBytes });
-      if (slice instanceof Promise) slice.then((read) => take(subscriber, read, drops)).catch(failed);
+      if (slice instanceof Promise) slice.then((read) => this.#taken(subscriber, group, read, drops)).catch(failed);
       else take(subscriber, slice, drops);
     } catch (error) {
       failed(error);
     }
+  }
+  /** With another selection since, a slice would move the cursor past what it has not read of the new one. */
+  #taken(subscriber: Subscriber, group: Subscriber["group"], slice: Slice, drops: number): void {
+    if (subscriber.group === group) this.#parts.take(subscriber, slice, drops);
+    else this.add(subscriber);
   }
 }

@@ -1,5 +1,5 @@
 import type { Entry } from "../log/index.js";
-import { createParser, encodeBlock, type StreamEvent } from "../protocol/index.js";
+import { createParser, encodeBlock, reservedEventPrefix, type StreamEvent } from "../protocol/index.js";
 
 /**
  * How entries are written for a subscriber. `event`: as they lie in the log. `envelope`: channel, event, id, time and
@@ -65,6 +65,7 @@ export function decodeEntry(entry: Entry): StreamEvent & { readonly retry: numbe
 
 function envelope(entry: Entry): Buffer {
   const { type, data, lastEventId: id, retry } = decodeEntry(entry);
+  if (type.startsWith(reservedEventPrefix)) return entry.bytes.subarray(entry.start, entry.end);
   const head = JSON.stringify({ channel: entry.channel, event: type, id, time: entry.timeMs });
   const value = entry.json ? data : JSON.stringify(data);
   return Buffer.from(encodeBlock({ id, retry, data: `${head.slice(0, -1)},"data":${value}}` }));

@@ -1,6 +1,8 @@
 import type { Entry } from "../log/index.js";
-import { prefixesOf, type Selection } from "../protocol/index.js";
+import type { Selection } from "../protocol/index.js";
+import { ByChannel } from "./by-channel.js";
 import type { Form } from "./form.js";
+import { broadcastChannel } from "./notify.js";
 
 /** What a group needs of a subscriber. */
 interface Member {
@@ -19,6 +21,8 @@ export class Group<T extends Member> {
   readonly live: T[] = [];
   /** The entries that are being written to it. */
   pending: Entry[] = [];
+  /** Nothing will ever come for it behind this sequence: see Runs. */
+  endsAt = Infinity;
 
   constructor(key: string, selection: Selection, form: Form) {
     this.key = key;
@@ -40,13 +44,21 @@ export class Group<T extends Member> {
   }
 }
 
-const none: ReadonlySet<never> = new Set();
-
 /** The groups, and which of them hold a channel: a publish touches those and no other. */
 export class Groups<T extends Member> {
+  readonly byChannel = new ByChannel<Group<T>>();
   readonly #byKey = new Map<string, Group<T>>();
-  readonly #byChannel = new Map<string, Set<Group<T>>>();
-  readonly #byPrefix = new Map<string, Set<Group<T>>>();
+  readonly #changed: (selection: Selection) => void;
+  readonly #endOf: (selection: Selection) => number;
+
+  /**
+   * @param changed is told of a selection when its first member has come, and when its last has gone
+   * @param endOf finds a group's `endsAt`
+   */
+  constructor(changed: (selection: Selection) => void, endOf: (selection: Selection) => number = () => Infinity) {
+    this.#changed = changed;
+    this.#endOf = endOf;
+  }
 
   get size(): number {
     return this.#byKey.size;
@@ -57,9 +69,10 @@ export class Groups<T extends Member> {
     let group = this.#byKey.get(key);
     if (!group) {
       group = new Group<T>(key, selection, form);
+      group.endsAt = this.#endOf(selection);
       this.#byKey.set(key, group);
-      for (const channel of selection.exact) add(this.#byChannel, channel, group);
-      for (const prefix of selection.prefixes) add(this.#byPrefix, prefix, group);
+      this.byChannel.add(selection, group);
+      this.#changed(selection);
     }
     group.members++;
     return group;
@@ -68,26 +81,21 @@ export class Groups<T extends Member> {
   leave(group: Group<T>): void {
     if (--group.members > 0) return;
     this.#byKey.delete(group.key);
-    for (const channel of group.selection.exact) remove(this.#byChannel, channel, group);
-    for (const prefix of group.selection.prefixes) remove(this.#byPrefix, prefix, group);
+    this.byChannel.delete(group.selection, group);
+    this.#changed(group.selection);
   }
 
-  /** Calls `visit` once with each group whose selection holds the channel. */
-  holding(channel: string, visit: (group: Group<T>) => void): void {
-    for (const group of this.#byChannel.get(channel) ?? none) visit(group);
-    if (this.#byPrefix.size === 0) return;
-    for (const prefix of prefixesOf(channel)) for (const group of this.#byPrefix.get(prefix) ?? none) visit(group);
+  /** A channel has ended. Calls `visit` with each group that reads nothing else that has not. */
+  ending(channel: string, visit: (group: Group<T>) => void): void {
+    this.byChannel.holding(channel, (group) => {
+      group.endsAt = this.#endOf(group.selection);
+      if (group.endsAt < Infinity) visit(group);
+    });
   }
-}
 
-function add<V>(index: Map<string, Set<V>>, key: string, value: V): void {
-  const values = index.get(key);
-  if (values) values.add(value);
-  else index.set(key, new Set([value]));
-}
-
-function remove<V>(index: Map<string, Set<V>>, key: string, value: V): void {
-  const values = index.get(key);
-  values?.delete(value);
-  if (values?.size === 0) index.delete(key);
+  /** Calls `visit` once with each group that an entry of the channel goes to: with all, when it is broadcast. */
+  reading(channel: string, visit: (group: Group<T>) => void): void {
+    if (channel !== broadcastChannel) this.byChannel.holding(channel, visit);
+    else for (const group of this.#byKey.values()) visit(group);
+  }
 }

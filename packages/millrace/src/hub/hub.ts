@@ -1,12 +1,12 @@
-import { createHash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import type { Log } from "../log/index.js";
 import {
+  type AddressedEvent,
+  type AnyEvents,
   type CheckedEvent,
   checkEvent,
   closeBlock,
   farewellBlock,
-  heartbeatBlock,
-  keepaliveBlock,
   MillraceError,
   maxTimerMs,
   openBlock,
@@ -14,81 +14,49 @@ import {
   type Selection,
   selectionOf,
 } from "../protocol/index.js";
+import { Deadlines } from "../sink/deadlines.js";
 import type { Sink } from "../sink/sink.js";
+import { type ChannelChange, changeSelection } from "./change.js";
 import { Connections } from "./connections.js";
-import { Deadlines } from "./deadlines.js";
-import type { Form } from "./form.js";
-import { Pump, type PumpCounters } from "./pump.js";
+import { drain } from "./drain.js";
+import { Groups } from "./groups.js";
+import { heartbeat } from "./heartbeat.js";
+import { idempotencyOf } from "./idempotency.js";
+import { addressTo, broadcastChannel, channelOf } from "./notify.js";
+import type { ConnectOptions, HubOptions, HubStats, PublishOptions } from "./options.js";
+import { place } from "./place.js";
+import { type ConnectionFilter, Presence } from "./presence.js";
+import { Pump } from "./pump.js";
 import { type HubEvent, type ReadOptions, readEvents } from "./reader.js";
-import { type Connection, type Identity, personalChannels, roleChannels, Subscriber } from "./subscriber.js";
-import type { Turn } from "./turn.js";
+import type { RunWriter } from "./run.js";
+import { type RunOptions, Runs, type StartedRun } from "./runs.js";
+import { type Connection, roleChannels, Subscriber, wholeSelection } from "./subscriber.js";
 import { Wake } from "./wake.js";
-
-export interface HubOptions {
-  readonly log: Log;
-  /** How often an idle stream is written to, in milliseconds. Default 15,000; 0 turns heartbeats off. */
-  readonly heartbeatMs?: number;
-  /** `comment` (default), or `event`: a `heartbeat` event that page code sees. */
-  readonly heartbeatForm?: "comment" | "event";
-  /** Clients are told to wait so long before they reconnect, in milliseconds; each a little differently. Default 2,000. */
-  readonly retryMs?: number;
-  /** Entries a second that one stream is sent at most; it then reads on later. Default Infinity: no bound. */
-  readonly streamRate?: number;
-  /** A stream is ended after so long, give or take a tenth, and its client comes back. Default Infinity: never. */
-  readonly maxAgeMs?: number;
-  /** A stream whose client has not taken what it was sent for so long is cut. Default Infinity: a peer may be as slow as it likes. */
-  readonly stallMs?: number;
-  /** How much of one turn of the event loop deliveries may take. */
-  readonly turn?: Partial<Turn>;
-  /** Told when a connection opens or closes. */
-  readonly onConnection?: (connection: Connection, what: "open" | "close") => void;
-  /** Told of each event that was published here, with its id. */
-  readonly onPublish?: (event: CheckedEvent, id: string) => void;
-  /** Told what went wrong inside, with nothing of it sent to a client. */
-  readonly onError?: (error: unknown) => void;
-}
-
-export interface ConnectOptions {
-  /** Exact channels and prefixes, as `parseSelection` gives them. */
-  readonly selection: Selection;
-  readonly form?: Form;
-  readonly identity?: Identity;
-  /** The client's cursor: it wins over `rewind`. */
-  readonly lastEventId?: string;
-  /** Begin so many entries back, or with the oldest kept. Default: at the tail. */
-  readonly rewind?: number | "all";
-  readonly remoteAddress?: string;
-  /** A long-poll: it is given no opening block and no heartbeats. */
-  readonly quiet?: boolean;
-}
-
-export interface HubStats extends Readonly<PumpCounters> {
-  readonly connections: number;
-  /** Different users that are connected. */
-  readonly users: number;
-  readonly groups: number;
-  /** Events accepted here. */
-  readonly published: number;
-  /** Connections that were opened, and of these that are gone. */
-  readonly opened: number;
-  readonly closed: number;
-}
-
-export interface PublishOptions {
-  /** Publishing again with the same key, within the log's time for keys, answers with the same ids and adds nothing. */
-  readonly idempotencyKey?: string;
-}
+import { type Watch, Watched, type WatchOptions } from "./watched.js";
 
 /** The log, the subscribers, and the pump between them. It knows no HTTP. */
-export class Hub {
+export class Hub<E extends object = AnyEvents> {
   readonly log: Log;
   readonly retryMs: number;
   readonly heartbeatMs: number;
   readonly #options: HubOptions;
   readonly #pump: Pump;
   readonly #connections = new Connections();
-  readonly #deadlines: Deadlines;
+  readonly #groups = new Groups<Subscriber>(
+    (selection) => this.#watched.changed(selection),
+    (selection) => this.#runs.endOf(selection),
+  );
+  /** Those who read inside the program. */
+  readonly #readers = new Groups<never>((selection) => this.#watched.changed(selection));
+  readonly #presence = new Presence(this.#connections, this.#groups, this.#readers);
+  readonly #watched: Watched;
+  readonly #runs: Runs;
+  readonly #deadlines: Deadlines<Subscriber>;
   readonly #wake = new Wake();
+  readonly #owner = {
+    drained: (subscriber: Subscriber) => this.#pump.resume(subscriber),
+    closed: (subscriber: Subscriber) => this.#closed(subscriber),
+  };
   readonly #counts = { published: 0, opened: 0, closed: 0 };
   /** Streams that were ended and are not gone yet. */
   readonly #ending = new Set<Subscriber>();
@@ -96,20 +64,30 @@ export class Hub {
   #emptied: (() => void) | undefined;
 
   constructor(options: HubOptions) {
-    const { log, heartbeatMs = 15_000, retryMs = 2000, streamRate = Infinity } = options;
+    const { log, heartbeatMs = 15_000, heartbeatForm = "comment", retryMs = 2000, streamRate = Infinity } = options;
     this.log = log;
     this.retryMs = retryMs;
     this.heartbeatMs = heartbeatMs;
     this.#options = options;
     this.#pump = new Pump({
-      log,
-      streamRate,
-      turn: options.turn,
+      ...{ log, streamRate, groups: this.#groups, turn: options.turn },
       personal: (channel) => this.#connections.reading(channel),
+      onEnd: (subscriber) => this.disconnect(subscriber, { reconnect: false, reason: "ended" }),
       onError: (subscriber, error) => {
         options.onError?.(error);
         this.disconnect(subscriber, { reason: "error" });
       },
+    });
+    this.#watched = new Watched({
+      isWatched: (channel, byPrefix) => this.#presence.isWatched(channel, byPrefix),
+      named: () => this.#presence.named(),
+      onError: (error) => options.onError?.(error),
+    });
+    this.#runs = new Runs({
+      log,
+      publish: (event) => this.#append([event]).then(([id]) => id as string),
+      onEnd: (channel) => this.#pump.end(channel),
+      onError: (error) => options.onError?.(error),
     });
     log.onCommit((entries) => {
       this.#pump.distribute(entries);
@@ -117,7 +95,7 @@ export class Hub {
     });
     this.#deadlines = new Deadlines({
       heartbeatMs,
-      onHeartbeat: (subscribers) => this.#heartbeat(subscribers),
+      onHeartbeat: (subscribers) => heartbeat(this.#pump, log, heartbeatForm, subscribers),
       onDeadline: (subscriber) => this.#expire(subscriber),
       onTick: () => {
         this.#pump.refill();
@@ -133,13 +111,13 @@ export class Hub {
   /**
    * Publishes one event or several, all or none, and answers with their ids once they are as durable as the log
    * promises.
-   * @throws MillraceError `invalid_event`, `invalid_channel`, `connection_gone`, `idempotency_conflict`, `store_full`,
-   * `store_failed`, `closed`
+   * @throws MillraceError `invalid_event`, `invalid_channel`, `connection_gone`, `run_active`, `run_ended`,
+   * `idempotency_conflict`, `store_full`, `store_failed`, `closed`
    */
-  publish(event: PublishEvent, options?: PublishOptions): Promise<string>;
-  publish(events: readonly PublishEvent[], options?: PublishOptions): Promise<string[]>;
+  publish(event: PublishEvent<E>, options?: PublishOptions): Promise<string>;
+  publish(events: readonly PublishEvent<E>[], options?: PublishOptions): Promise<string[]>;
   async publish(
-    events: PublishEvent | readonly PublishEvent[],
+    events: PublishEvent<E> | readonly PublishEvent<E>[],
     options: PublishOptions = {},
   ): Promise<string | string[]> {
     const many = Array.isArray(events);
@@ -149,12 +127,18 @@ export class Hub {
   }
 
   /** As `publish`, for events that have been checked. */
-  async append(events: readonly CheckedEvent[], { idempotencyKey }: PublishOptions = {}): Promise<string[]> {
+  async append(events: readonly CheckedEvent[], options: PublishOptions = {}): Promise<string[]> {
+    if (this.#runs.loading) await this.#runs.loading;
     for (const { channel } of events) {
+      this.#runs.check(channel);
       if (channel.startsWith("@connection/") && !this.connection(channel.slice("@connection/".length))) {
         throw new MillraceError("connection_gone", "that connection is not there: nothing was published");
       }
     }
+    return this.#append(events, options);
+  }
+
+  async #append(events: readonly CheckedEvent[], { idempotencyKey }: PublishOptions = {}): Promise<string[]> {
     const idempotency = idempotencyKey === undefined ? undefined : idempotencyOf(idempotencyKey, events);
     const { first, count, repeated = false } = await this.log.append(events, idempotency && { idempotency });
     const ids = Array.from({ length: count }, (_, at) => this.log.position(first + at));
@@ -166,14 +150,79 @@ export class Hub {
     return ids;
   }
 
+  /**
+   * Publishes to every connection, whatever its channels, on the channel `@all`. One that comes back is replayed it, as
+   * with any channel. Answers with the event's id.
+   * @throws MillraceError as `publish`
+   */
+  async broadcast(event: AddressedEvent<E>, options?: PublishOptions): Promise<string> {
+    return this.#send(addressTo(broadcastChannel, event), options);
+  }
+
+  /**
+   * Publishes to one connection. Answers false when it is not there: then nothing was stored.
+   * @throws MillraceError as `publish`
+   */
+  async sendToConnection(id: string, event: AddressedEvent<E>, options?: PublishOptions): Promise<boolean> {
+    const checked = addressTo(`@connection/${id}`, event);
+    if (!this.connection(id)) return false;
+    await this.append([checked], options);
+    return true;
+  }
+
+  /**
+   * Publishes to every connection of a user, on the channel `@user/<user>`. One who is not there is replayed it on coming
+   * back. Answers with the event's id.
+   * @throws MillraceError as `publish`; `invalid_channel` for a name of more than 250 bytes, or with `*`, CR, LF or NUL
+   */
+  async sendToUser(user: string, event: AddressedEvent<E>, options?: PublishOptions): Promise<string> {
+    return this.#send(addressTo(channelOf("user", user), event), options);
+  }
+
+  /** The same for everyone who holds a role, on the channel `@role/<role>`. */
+  async sendToRole(role: string, event: AddressedEvent<E>, options?: PublishOptions): Promise<string> {
+    return this.#send(addressTo(channelOf("role", role), event), options);
+  }
+
+  async #send(event: CheckedEvent, options?: PublishOptions): Promise<string> {
+    const [id] = await this.append([event], options);
+    return id as string;
+  }
+
+  /**
+   * Begins a run: events of one producer that come to an end, such as a model's answer or a job's progress. It resolves
+   * once the run is in the log; `produce` then goes on by itself, whoever follows. Nobody else can publish to its
+   * channel, nor run there again.
+   *
+   * The run ends when `produce` does, with an event `millrace.end`: {"status":"done"}, or {"status":"failed","error":…}
+   * with the message of `run.fail` or of a `MillraceError` that was thrown; of any other error clients are told nothing,
+   * and `onError` all. The streams of those who follow ended runs only are then ended, and their clients do not come
+   * back. A run that a hub leaves behind is ended, as failed, by the next one on the same log.
+   *
+   *     const { position } = await hub.run(`answers/${id}`, async (run) => {
+   *       for await (const token of model.stream(prompt, run.signal)) await run.send({ data: token });
+   *     });
+   *
+   * @throws MillraceError `invalid_channel`, `run_active`, `run_ended`, `closed`, `store_full`, `store_failed`
+   */
+  run(channel: string, produce: (run: RunWriter<E>) => unknown, options?: RunOptions): Promise<StartedRun> {
+    return this.#runs.start(channel, produce as (run: RunWriter) => unknown, options);
+  }
+
+  /** Whether a client that has come so far has all that will ever come of a selection: all its runs have ended. */
+  isOver(selection: Selection, lastEventId: string): boolean {
+    const { sequence, lost } = this.log.locate(lastEventId);
+    return lost === "no" && sequence >= this.#runs.endOf(selection);
+  }
+
   /** The position of the newest entry: read a snapshot, then follow from here. */
   position(): string {
     return this.log.position(this.log.tail);
   }
 
   /** Reads channels inside this program, as an async iterable that ends with its signal. */
-  subscribe(options: ReadOptions): AsyncIterable<HubEvent> {
-    return readEvents(this.log, this.#wake, options);
+  subscribe(options: ReadOptions): AsyncIterable<HubEvent<E>> {
+    return readEvents(this.log, this.#wake, this.#readers, options) as AsyncIterable<HubEvent<E>>;
   }
 
   /**
@@ -186,14 +235,13 @@ export class Hub {
     const roles = roleChannels(identity);
     const shared = roles.length === 0 ? selection : selectionOf([...selection.exact, ...roles], selection.prefixes);
     const id = randomUUID();
-    const { cursor, lost, knownDrops } = this.#place(options, () =>
-      selectionOf([...shared.exact, ...personalChannels(id, identity)], shared.prefixes),
-    );
+    const { cursor, lost, knownDrops } = place(this.log, options, () => wholeSelection(shared, { id, identity }));
     const position = this.log.position(cursor);
     const sink = openSink(id, position);
     const openedAtMs = Date.now();
-    const group = this.#pump.groups.join(shared, form);
+    const group = this.#groups.join(shared, form);
     const subscriber = new Subscriber({
+      owner: this.#owner,
       ...{ id, sink, identity, group, remoteAddress, openedAtMs },
       ...{ cursor, lost, knownDrops },
     });
@@ -204,7 +252,7 @@ export class Hub {
       openedAtMs + maxAgeMs * (0.9 + Math.random() * 0.2),
     );
     this.#deadlines.add(subscriber, !quiet);
-    sink.open({ onDrain: () => this.#pump.resume(subscriber), onClose: () => this.#closed(subscriber) });
+    sink.open(subscriber);
     const opening = openBlock(this.#jitter(this.retryMs), lost === "no" ? position : undefined);
     this.#pump.start(subscriber, quiet || sink.write(Buffer.from(opening)));
     // Last, because the application may end the connection there and then.
@@ -220,8 +268,49 @@ export class Hub {
     return this.#connections.get(id);
   }
 
-  connections(): Iterable<Subscriber> {
-    return this.#connections.all();
+  /** Who is connected; with a filter, who of them reads a channel, or is a user. @throws MillraceError `invalid_channel` */
+  connections(filter: ConnectionFilter = {}): Iterable<Subscriber> {
+    return this.#presence.connections(filter);
+  }
+
+  /**
+   * How many read a channel, by its name or by a prefix: connections, and loops of `subscribe`.
+   * @throws MillraceError `invalid_channel`
+   */
+  watchers(channel: string): number {
+    return this.#presence.watchers(channel);
+  }
+
+  /**
+   * Calls `run` when a channel gets its first watcher: a connection, or a loop of `subscribe`. Its signal fires
+   * `lingerMs` after the last one has gone; the next first watcher has it called again, once it has ended. With
+   * `prefix/*` there is one run for each channel below that a watcher names: a watcher of a prefix names none.
+   *
+   * A run that throws is told to `onError`, and is called again when watchers have gone and come. Answers with a function
+   * that ends it all; the hub's end does, too.
+   *
+   *     hub.whileWatched("prices/*", async ({ channel, signal }) => {
+   *       for await (const data of pricesOf(channel, signal)) await hub.publish({ channel, data });
+   *     });
+   *
+   * @throws MillraceError `invalid_channel`, `invalid_option`
+   */
+  whileWatched(pattern: string, run: (watch: Watch) => unknown, options?: WatchOptions): () => void {
+    return this.#watched.add(pattern, run, options);
+  }
+
+  /**
+   * Changes what a connection reads, at the position that is answered: up to there it is given what it read before, from
+   * there on what it reads now, as if it had come back with that position. For one that lags this lies in the past. The
+   * change lasts as long as the connection.
+   * @throws MillraceError `connection_gone`, `invalid_channel`
+   */
+  changeChannels(connection: Connection, change: ChannelChange): { channels: readonly string[]; position: string } {
+    const subscriber = this.connection(connection.id);
+    if (!subscriber) throw new MillraceError("connection_gone", "that connection is not there: nothing was changed");
+    const cursor = this.#pump.select(subscriber, changeSelection(subscriber.group.selection, change));
+    if (change.add?.length && change.expiresAtMs !== undefined) this.#deadlines.noLater(subscriber, change.expiresAtMs);
+    return { channels: subscriber.channels, position: this.log.position(cursor) };
   }
 
   /** The connections of one user. */
@@ -258,7 +347,7 @@ export class Hub {
       ...this.#counts,
       connections: this.#connections.size,
       users: this.#connections.users,
-      groups: this.#pump.groups.size,
+      groups: this.#groups.size,
     };
   }
 
@@ -272,43 +361,21 @@ export class Hub {
   }
 
   async #close(drainMs: number): Promise<void> {
-    const open = [...this.#connections.all()];
-    const slices = Math.min(20, Math.ceil(open.length / 50));
-    const timers: NodeJS.Timeout[] = [];
-    for (let slice = 0; slice < slices; slice++) {
-      const end = () => {
-        for (let at = slice; at < open.length; at += slices) {
-          this.disconnect(open[at] as Subscriber, { reason: "shutdown" });
-        }
-      };
-      timers.push(setTimeout(end, (slice / slices) * drainMs * 0.7));
-    }
-    const cut = () => {
-      for (const subscriber of [...this.#connections.all(), ...this.#ending]) subscriber.sink.destroy();
-    };
-    timers.push(setTimeout(cut, drainMs));
-    await new Promise<void>((resolve) => {
-      this.#emptied = resolve;
-      this.#checkEmpty();
+    this.#watched.close();
+    const ended = this.#runs.close();
+    if (ended) await ended; // their clients are told how it ended, not to come back for the rest
+    await drain(drainMs, {
+      open: [...this.#connections.all()],
+      end: (subscriber) => this.disconnect(subscriber, { reason: "shutdown" }),
+      left: () => [...this.#connections.all(), ...this.#ending],
+      emptied: new Promise((resolve) => {
+        this.#emptied = resolve;
+        this.#checkEmpty();
+      }),
     });
-    for (const timer of timers) clearTimeout(timer);
     this.#deadlines.close();
     this.#wake.close();
     await this.log.close();
-  }
-
-  /** Where a client begins to read. */
-  #place(
-    { lastEventId, rewind }: ConnectOptions,
-    whole: () => Selection,
-  ): Pick<Subscriber, "cursor" | "lost" | "knownDrops"> {
-    const { tail, drops } = this.log;
-    if (lastEventId) {
-      const { sequence, lost } = this.log.locate(lastEventId);
-      return { cursor: sequence, lost, knownDrops: -1 };
-    }
-    const cursor = rewind === undefined ? tail : rewind === "all" ? 0 : this.log.rewind(whole(), rewind);
-    return { cursor, lost: "no", knownDrops: drops };
   }
 
   #closed(subscriber: Subscriber): void {
@@ -333,18 +400,6 @@ export class Hub {
     }
   }
 
-  /** All that are idle are told the same. One that lags, or is being written to, has bytes coming anyway. */
-  #heartbeat(subscribers: Iterable<Subscriber>): void {
-    const nowMs = Date.now();
-    const block = this.#options.heartbeatForm === "event" ? heartbeatBlock : keepaliveBlock;
-    const bytes = (sequence: number) => Buffer.from(block(nowMs, this.log.position(sequence)));
-    const shared = bytes(this.#pump.settled);
-    for (const subscriber of subscribers) {
-      if (this.#pump.isIdle(subscriber)) this.#pump.writeTo(subscriber, shared);
-      else if (this.#pump.isPaced(subscriber)) this.#pump.writeTo(subscriber, bytes(subscriber.cursor));
-    }
-  }
-
   #cutStalled(): void {
     const { stallMs = Infinity } = this.#options;
     if (stallMs === Infinity) return;
@@ -364,16 +419,4 @@ export class Hub {
   #jitter(ms: number): number {
     return Math.round(ms * (1 + Math.random()));
   }
-}
-
-/** Over HTTP a key has 256 bytes at most; there it is stored together with its user's name. */
-const maxKeyBytes = 1024;
-
-function idempotencyOf(key: string, events: readonly CheckedEvent[]) {
-  const bytes = Buffer.byteLength(key);
-  if (bytes < 1 || bytes > maxKeyBytes) {
-    throw new MillraceError("invalid_event", `an idempotency key has 1 to ${maxKeyBytes} bytes: this one has ${bytes}`);
-  }
-  const digest = createHash("sha256").update(JSON.stringify(events)).digest("base64url");
-  return { key, digest };
 }

@@ -1,4 +1,10 @@
+export type { ChannelChange } from "./change.js";
 export { type Form, forms } from "./form.js";
-export { type ConnectOptions, Hub, type HubOptions, type HubStats, type PublishOptions } from "./hub.js";
+export { Hub } from "./hub.js";
+export type { ConnectOptions, HubOptions, HubStats, PublishOptions } from "./options.js";
+export type { ConnectionFilter } from "./presence.js";
 export type { HubEvent, ReadOptions } from "./reader.js";
+export type { RunEnd, RunWriter } from "./run.js";
+export type { RunOptions, StartedRun } from "./runs.js";
 export type { Connection, Identity } from "./subscriber.js";
+export type { Watch, WatchOptions } from "./watched.js";

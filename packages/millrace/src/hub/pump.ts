@@ -1,8 +1,9 @@
 import type { Entry, Log, Slice } from "../log/index.js";
-import { gapBlock, withDefaults } from "../protocol/index.js";
+import { gapBlock, type Selection, withDefaults } from "../protocol/index.js";
 import { CatchUp } from "./catch-up.js";
+import { isWithin } from "./change.js";
 import { type Chunk, encodeEntries } from "./form.js";
-import { Groups } from "./groups.js";
+import type { Groups } from "./groups.js";
 import { Pacer } from "./pacer.js";
 import { Rounds } from "./rounds.js";
 import type { Subscriber } from "./subscriber.js";
@@ -21,11 +22,14 @@ export interface PumpCounters {
 
 export interface PumpParts {
   readonly log: Log;
+  readonly groups: Groups<Subscriber>;
   /** Entries a second that one stream is sent at most; Infinity: no bound. */
   readonly streamRate: number;
   readonly turn: Partial<Turn> | undefined;
   /** Subscribers of the personal channel `channel`. */
   readonly personal: (channel: string) => Iterable<Subscriber>;
+  /** The subscriber has all that will ever come for it. */
+  readonly onEnd: (subscriber: Subscriber) => void;
   /** Reading the log failed for this subscriber. */
   readonly onError: (subscriber: Subscriber, error: unknown) => void;
 }
@@ -35,19 +39,22 @@ export interface PumpParts {
  * their cursor on until they are at the tail. No subscriber has a queue. The states are drawn in subscriber.ts.
  */
 export class Pump {
-  readonly groups = new Groups<Subscriber>();
   readonly counters: PumpCounters = { deliveries: 0, gaps: 0, lags: 0, paced: 0 };
   readonly #log: Log;
+  readonly #groups: Groups<Subscriber>;
   readonly #rounds: Rounds;
   readonly #catchUp: CatchUp;
   readonly #pacer: Pacer;
+  readonly #onEnd: (subscriber: Subscriber) => void;
 
-  constructor({ log, streamRate, turn: given, personal, onError }: PumpParts) {
+  constructor({ log, groups, streamRate, turn: given, personal, onEnd, onError }: PumpParts) {
     const turn = withDefaults(defaultTurn, given);
     this.#log = log;
+    this.#groups = groups;
+    this.#onEnd = onEnd;
     this.#pacer = new Pacer(streamRate);
     this.#rounds = new Rounds({
-      ...{ turn, personal, groups: this.groups, tail: log.tail },
+      ...{ turn, personal, groups, tail: log.tail },
       deliver: (subscriber, chunks, from, to) => this.#deliver(subscriber, chunks, from, to),
     });
     this.#catchUp = new CatchUp({
@@ -84,8 +91,16 @@ export class Pump {
   /** Starts a subscriber at its cursor. `open`: its sink takes more. */
   start(subscriber: Subscriber, open: boolean): void {
     if (!open) this.#fill(subscriber, subscriber.cursor);
-    else if (subscriber.cursor === this.#log.tail && subscriber.lost === "no") this.#goLive(subscriber);
+    else if (subscriber.cursor === this.#log.tail && subscriber.lost === "no" && !isOver(subscriber))
+      this.#goLive(subscriber);
     else this.#readOn(subscriber);
+  }
+
+  /** A channel has ended. Those who are not live find out when they have read it. */
+  end(channel: string): void {
+    this.#groups.ending(channel, ({ live, endsAt }) => {
+      for (const subscriber of [...live]) if (this.cursorOf(subscriber) >= endsAt) this.#onEnd(subscriber);
+    });
   }
 
   /** The sink has emptied. */
@@ -110,7 +125,30 @@ export class Pump {
     this.#leaveLive(subscriber);
     subscriber.state = "closed";
     this.#pacer.forget(subscriber);
-    this.groups.leave(subscriber.group);
+    this.#groups.leave(subscriber.group);
+  }
+
+  /**
+   * Gives a subscriber another selection at its cursor, and answers with that. What a round or a read under way has for
+   * it is for the selection before, and void: see `Rounds.#writeOwn` and `CatchUp.#readFor`.
+   */
+  select(subscriber: Subscriber, selection: Selection): number {
+    const { group: before, state } = subscriber;
+    const cursor = this.cursorOf(subscriber);
+    const group = this.#groups.join(selection, before.form);
+    this.#leaveLive(subscriber);
+    subscriber.group = group;
+    subscriber.cursor = cursor;
+    subscriber.due = undefined;
+    subscriber.forgetSelection();
+    this.#groups.leave(before);
+    // What it was told, or need not be told, of drops concerns the channels that it had.
+    if (cursor < this.#log.tail && !isWithin(selection, before.selection)) subscriber.knownDrops = -1;
+    if (state === "live") {
+      if (cursor >= this.settled && !isOver(subscriber)) group.addLive(subscriber);
+      else this.#readOn(subscriber);
+    }
+    return cursor;
   }
 
   #readOn(subscriber: Subscriber): void {
@@ -157,6 +195,7 @@ export class Pump {
       if (!this.#write(subscriber, bytes, cursor, entries)) return;
     }
     subscriber.cursor = to;
+    if (isOver(subscriber)) this.#onEnd(subscriber);
   }
 
   /** Takes what was read for a subscriber that is behind. */
@@ -181,7 +220,8 @@ export class Pump {
     const [only] = parts;
     const bytes = parts.length === 1 && only ? only : Buffer.concat(parts);
     if (parts.length > 0 && !this.#write(subscriber, bytes, next, entries.length)) return;
-    if (next === this.#log.tail) this.#goLive(subscriber);
+    if (isOver(subscriber)) this.#onEnd(subscriber);
+    else if (next === this.#log.tail) this.#goLive(subscriber);
     else this.#readOn(subscriber);
   }
 
@@ -199,3 +239,5 @@ export class Pump {
     return open && allowed && subscriber.state !== "closed";
   }
 }
+
+const isOver = ({ cursor, group }: Subscriber): boolean => cursor >= group.endsAt;

@@ -1,20 +1,25 @@
 import type { Log } from "../log/index.js";
-import { MillraceError, parseSelection, type Selection, selectionOf } from "../protocol/index.js";
+import { type AnyEvents, MillraceError, parseSelection, type Selection, selectionOf } from "../protocol/index.js";
 import { chunkBytes, decodeEntry } from "./form.js";
+import type { Groups } from "./groups.js";
 import { type Identity, roleChannels } from "./subscriber.js";
 import type { Wake } from "./wake.js";
 
-/** An event as a reader inside the program receives it. */
-export interface HubEvent {
+interface Received<N, D> {
   readonly id: string;
   readonly channel: string;
   /** `message` when it was published without one. */
-  readonly event: string;
+  readonly event: N;
   /** A string with its line ends as LF, or what its JSON stands for. */
-  readonly data: unknown;
+  readonly data: D;
   readonly key: string | undefined;
   readonly timeMs: number;
 }
+
+/** An event as a reader inside the program receives it: one of the map `E`, as far as publishers keep to it. */
+export type HubEvent<E extends object = AnyEvents> = string extends keyof E
+  ? Received<string, unknown>
+  : { [N in keyof E]: Received<N, E[N]> }[keyof E];
 
 export interface ReadOptions {
   /** Names and `prefix/*`. */
@@ -36,7 +41,12 @@ export interface ReadOptions {
  * tail. Leaving the loop, the signal, and the hub's end all end it.
  * @throws MillraceError `invalid_channel`, `invalid_option`
  */
-export function readEvents(log: Log, wake: Wake, options: ReadOptions): AsyncIterableIterator<HubEvent> {
+export function readEvents(
+  log: Log,
+  wake: Wake,
+  readers: Groups<never>,
+  options: ReadOptions,
+): AsyncIterableIterator<HubEvent> {
   const { channels, identity = {}, lastEventId, rewind, signal, onGap } = options;
   const { exact, prefixes } = parseSelection(channels);
   const own = roleChannels(identity);
@@ -55,7 +65,7 @@ export function readEvents(log: Log, wake: Wake, options: ReadOptions): AsyncIte
   } else if (rewind !== undefined) after = rewind === "all" ? 0 : log.rewind(selection, rewind);
   const ended = new AbortController();
   const until = signal ? AbortSignal.any([signal, ended.signal]) : ended.signal;
-  const events = read({ log, wake, selection, after, knownDrops, until, onGap });
+  const events = counted(readers, selection, until, read({ log, wake, selection, after, knownDrops, until, onGap }));
   return {
     next: () => events.next(),
     // A generator that waits would hear of its end at the next event only.
@@ -67,6 +77,26 @@ export function readEvents(log: Log, wake: Wake, options: ReadOptions): AsyncIte
       return this;
     },
   };
+}
+
+/** The same events, and their reader among the readers for as long as it reads. */
+async function* counted(
+  readers: Groups<never>,
+  selection: Selection,
+  until: AbortSignal,
+  events: AsyncGenerator<HubEvent>,
+): AsyncGenerator<HubEvent, undefined, undefined> {
+  if (until.aborted) return;
+  const group = readers.join(selection, "event");
+  // By the signal, because a loop that was told by it may never ask for another event.
+  const leave = () => readers.leave(group);
+  until.addEventListener("abort", leave, { once: true });
+  try {
+    yield* events;
+  } finally {
+    until.removeEventListener("abort", leave);
+    if (!until.aborted) leave();
+  }
 }
 
 interface ReadParts {

@@ -78,7 +78,7 @@ export class Rounds {
     for (const entry of entries) {
       if (isPersonalChannel(entry.channel)) this.#collectOwn(entry, own);
       else {
-        this.#parts.groups.holding(entry.channel, (group) => {
+        this.#parts.groups.reading(entry.channel, (group) => {
           if (group.pending.length === 0) groups.push(group);
           group.pending.push(entry);
         });
@@ -141,9 +141,10 @@ export class Rounds {
     for (; round.owner < round.own.length; round.owner++) {
       if (this.#isOver(round)) return false;
       const subscriber = round.own[round.owner] as Subscriber;
-      const { due = [], group } = subscriber;
+      const { due, group } = subscriber;
       subscriber.due = undefined;
-      if (subscriber.state !== "live") continue;
+      // Without `due` it was given another selection since the round began: it reads these entries itself.
+      if (!due || subscriber.state !== "live") continue;
       const both = [...group.pending, ...due].sort((a, b) => a.sequence - b.sequence);
       this.#deliverRest(subscriber, both, round);
     }

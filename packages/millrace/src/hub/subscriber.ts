@@ -1,8 +1,9 @@
 import type { Entry } from "../log/index.js";
 import { patternsOf, type Selection, selectionOf } from "../protocol/index.js";
-import type { Sink } from "../sink/sink.js";
+import type { Sink, SinkOwner } from "../sink/sink.js";
 import type { Form } from "./form.js";
 import type { Group } from "./groups.js";
+import { broadcastChannel } from "./notify.js";
 
 /** Who a subscriber is: it also reads the channels `@user/<user>` and `@role/<role>`. */
 export interface Identity {
@@ -23,10 +24,10 @@ export type SubscriberState = "reading" | "live" | "full" | "closed";
 
 /** A client's connection, as an application sees it. */
 export interface Connection {
-  /** Names the connection; not to be guessed. To publish to it is to publish to `@connection/<id>`. */
+  /** Names the connection; not to be guessed. `hub.sendToConnection` sends to it. */
   readonly id: string;
   readonly identity: Identity;
-  /** The channels and prefixes that the client asked for. */
+  /** The channels and prefixes that it reads now, but for those that it has by its identity. */
   readonly channels: readonly string[];
   readonly form: Form;
   /** `http/1.1`, `http/2`, `fetch` or `poll`. */
@@ -38,17 +39,25 @@ export interface Connection {
   readonly closeReason: string | undefined;
 }
 
-type SubscriberParts = Pick<
+/** Who is told what the sink of a subscriber tells. */
+interface SubscriberOwner {
+  drained(subscriber: Subscriber): void;
+  closed(subscriber: Subscriber): void;
+}
+
+type SubscriberParts = { readonly owner: SubscriberOwner } & Pick<
   Subscriber,
   "id" | "sink" | "identity" | "group" | "openedAtMs" | "remoteAddress" | "cursor" | "lost" | "knownDrops"
 >;
 
 /** One object for each connection: what it costs to be idle. */
-export class Subscriber implements Connection {
+export class Subscriber implements Connection, SinkOwner {
+  readonly #owner: SubscriberOwner;
   readonly id: string;
   readonly sink: Sink;
   readonly identity: Identity;
-  readonly group: Group<Subscriber>;
+  /** Another one when its selection changes: see Pump. */
+  group: Group<Subscriber>;
   readonly openedAtMs: number;
   readonly remoteAddress: string | undefined;
   #selection: Selection | undefined;
@@ -74,6 +83,7 @@ export class Subscriber implements Connection {
   closeReason: string | undefined;
 
   constructor(parts: SubscriberParts) {
+    this.#owner = parts.owner;
     this.id = parts.id;
     this.sink = parts.sink;
     this.identity = parts.identity;
@@ -83,6 +93,16 @@ export class Subscriber implements Connection {
     this.cursor = parts.cursor;
     this.lost = parts.lost;
     this.knownDrops = parts.knownDrops;
+  }
+
+  // The sink's owner is the subscriber itself. One made where it connects, of closures, kept all that was at hand there.
+
+  onDrain(): void {
+    this.#owner.drained(this);
+  }
+
+  onClose(): void {
+    this.#owner.closed(this);
   }
 
   get channels(): readonly string[] {
@@ -97,10 +117,9 @@ export class Subscriber implements Connection {
     return this.sink.kind;
   }
 
-  /** What it reads: the group's selection and its own channels, which are no part of that. Kept while it reads only. */
+  /** What it reads, its own channels too. Kept while it reads only. */
   get selection(): Selection {
-    const { exact, prefixes } = this.group.selection;
-    this.#selection ??= selectionOf([...exact, ...personalChannels(this.id, this.identity)], prefixes);
+    this.#selection ??= wholeSelection(this.group.selection, this);
     return this.#selection;
   }
 
@@ -111,6 +130,11 @@ export class Subscriber implements Connection {
 
 export const roleChannels = ({ roles = [] }: Pick<Identity, "roles">): string[] => roles.map((role) => `@role/${role}`);
 
-export function personalChannels(id: string, { user }: Identity): string[] {
-  return user === undefined ? [`@connection/${id}`] : [`@connection/${id}`, `@user/${user}`];
+/** What a subscriber reads: its group's selection, what is broadcast, and its own channels, which are no part of the group's. */
+export function wholeSelection(
+  { exact, prefixes }: Selection,
+  { id, identity: { user } }: Pick<Subscriber, "id" | "identity">,
+): Selection {
+  const own = user === undefined ? [`@connection/${id}`] : [`@connection/${id}`, `@user/${user}`];
+  return selectionOf([...exact, broadcastChannel, ...own], prefixes);
 }

@@ -1,12 +1,15 @@
 import { type Selection, selects } from "../protocol/index.js";
-import type { Gap, Retention } from "./log.js";
+import type { Gap, Retention, RetentionPolicy } from "./log.js";
 import { Marks } from "./marks.js";
 import { Members } from "./members.js";
 import { behindNewest, mergeAfter, type Refs } from "./merge.js";
+import { type Rule, rulesOf } from "./policies.js";
 import { Ring } from "./ring.js";
 
 interface Channel {
   readonly name: string;
+  /** What it keeps. Found once: to match its name at each append would cost more than the append. */
+  readonly rule: Rule;
   readonly ring: Ring;
   /** Sequence of the newest entry that was dropped; 0 when none was. */
   droppedThrough: number;
@@ -19,9 +22,9 @@ interface Channel {
 
 /** What is remembered of the entries that are gone: enough to say a gap exactly. */
 export interface DropRecord {
-  /** Newest dropped sequence of each channel. */
+  /** Newest dropped sequence of each channel; 0 for one of which nothing was, when entries up to `forgottenThrough` are retained. */
   readonly channels: Readonly<Record<string, number>>;
-  /** For channels that are remembered no longer: something up to here may have been dropped. No entry up to here is retained. */
+  /** For channels that are remembered no longer: all up to here was dropped, or nothing was there. */
   readonly forgottenThrough: number;
   /** `Channel.unknownThrough` of each channel where it is not 0. */
   readonly unknown: Readonly<Record<string, number>>;
@@ -43,16 +46,13 @@ export class Channels {
   readonly #members = new Members(this.#all);
   /** Channels without entries, those empty for longest first. */
   readonly #empty = new Map<string, Channel>();
-  readonly #ages = new Marks();
+  readonly #rules: readonly [...Rule[], Rule];
   readonly #sizes = new Marks();
   #addedBytes = 0;
   #maxDroppedThrough = 0;
   /** The newest drop of a channel that is forgotten: see `Channel.droppedAt`. */
   #forgottenAt = 0;
-  /** Nothing is retained before it. */
-  #oldest = 0;
-  #last = { sequence: 0, timeMs: 0 };
-  #markedThrough = 0;
+  #last = 0;
   /** While an earlier run's entries are added: see `DropRecord.through`, and what `restore` was told. */
   #restored = { through: 0, lostThrough: 0 };
   forgottenThrough = 0;
@@ -60,10 +60,23 @@ export class Channels {
   bytes = 0;
   drops = 0;
 
-  /** @param release is told of each entry that is dropped, so that its room can be used again */
-  constructor(retention: Retention, release: (sequence: number, bytes: number) => void) {
+  /**
+   * @param release is told of each entry that is dropped, so that its room can be used again
+   * @throws MillraceError `invalid_option` for a policy that is none
+   */
+  constructor(
+    retention: Retention,
+    release: (sequence: number, bytes: number) => void,
+    policies: readonly RetentionPolicy[] = [],
+  ) {
     this.retention = retention;
     this.#release = release;
+    this.#rules = rulesOf(retention, policies);
+  }
+
+  /** The shortest age of all, in milliseconds. */
+  get leastAgeMs(): number {
+    return Math.min(...this.#rules.map(({ ageMs }) => ageMs));
   }
 
   get size(): number {
@@ -71,39 +84,34 @@ export class Channels {
   }
 
   add(name: string, sequence: number, bytes: number, place: number, timeMs: number): void {
-    const { events, channelBytes, totalBytes, ageMs } = this.retention;
+    const { totalBytes } = this.retention;
     const channel = this.#channel(name, sequence);
-    channel.ring.push(sequence, bytes, place);
-    if (channel.ring.length === 1) this.#empty.delete(name);
+    const { ring, rule } = channel;
+    ring.push(sequence, bytes, place);
+    if (ring.length === 1) this.#empty.delete(name);
     this.entries++;
     this.bytes += bytes;
     this.#addedBytes += bytes;
-    while (channel.ring.length > 1 && (channel.ring.length > events || channel.ring.bytes > channelBytes)) {
-      this.#drop(channel, timeMs);
-    }
-    // A hundred marks bound how far an exact limit can be missed: one in a hundred, and never beyond the limit itself.
-    // This entry comes behind the mark: after a pause it would lend its youth to all that came before the pause.
-    if (timeMs - this.#ages.last > Math.min(1000, ageMs / 100)) this.#markAge();
-    this.#last = { sequence, timeMs };
+    while (ring.length > 1 && (ring.length > rule.events || ring.bytes > rule.bytes)) this.#drop(channel, timeMs);
+    rule.added(sequence, timeMs);
+    this.#last = sequence;
     if (this.#addedBytes - this.#sizes.last > totalBytes / 100) this.#sizes.push(this.#addedBytes, sequence);
     while (this.bytes > totalBytes && this.entries > 1) {
       const through = this.#sizes.takeUpTo(Infinity);
       if (through === undefined) break;
-      this.#dropThrough(Math.min(through, sequence - 1), timeMs);
+      for (const each of this.#rules) each.dueThrough = Math.max(each.dueThrough, Math.min(through, sequence - 1));
+      this.#dropDue(timeMs);
     }
   }
 
   /** Drops what has become too old, and forgets channels that have been empty for long. */
   sweep(nowMs: number): void {
-    this.#markAge();
-    const oldest = nowMs - this.retention.ageMs;
-    let through = 0;
-    for (let mark = this.#ages.takeUpTo(oldest); mark !== undefined; mark = this.#ages.takeUpTo(oldest)) through = mark;
-    if (through > 0) this.#dropThrough(through, nowMs);
+    for (const rule of this.#rules) rule.age(nowMs);
+    this.#dropDue(nowMs);
     for (const channel of this.#empty.values()) {
       const old = channel.emptySinceMs < nowMs - this.retention.memoryAgeMs;
       if (!old && this.#empty.size <= maxEmptyChannels) break;
-      if (channel.droppedThrough < this.#oldest) this.#forget(channel);
+      this.#forget(channel);
     }
   }
 
@@ -145,7 +153,10 @@ export class Channels {
 
   /** Whether an entry that was added, or is found in a file, is retained. */
   has(name: string, sequence: number): boolean {
-    return sequence > this.forgottenThrough && sequence > (this.#all.get(name)?.droppedThrough ?? 0);
+    const channel = this.#all.get(name);
+    // Of a channel that was forgotten and came again, what lies in a file from before must not come back with its name.
+    if (channel) return sequence > channel.droppedThrough && sequence > channel.unknownThrough;
+    return sequence > this.forgottenThrough;
   }
 
   /** Whether the selection holds the entry, and it is retained. */
@@ -160,11 +171,13 @@ export class Channels {
   record(): DropRecord {
     const channels: Record<string, number> = Object.create(null);
     const unknown: Record<string, number> = Object.create(null);
-    for (const { name, droppedThrough, unknownThrough } of this.#all.values()) {
-      if (droppedThrough > 0) channels[name] = droppedThrough;
+    for (const { name, droppedThrough, unknownThrough, ring } of this.#all.values()) {
+      // Without it, what a long age keeps would be taken for a forgotten channel's that had a short one.
+      const spared = ring.length > 0 && ring.sequenceAt(0) <= this.forgottenThrough;
+      if (droppedThrough > 0 || spared) channels[name] = droppedThrough;
       if (unknownThrough > 0) unknown[name] = unknownThrough;
     }
-    return { channels, forgottenThrough: this.forgottenThrough, unknown, through: this.#last.sequence };
+    return { channels, forgottenThrough: this.forgottenThrough, unknown, through: this.#last };
   }
 
   /**
@@ -196,7 +209,6 @@ export class Channels {
     }
     this.#maxDroppedThrough = Math.min(this.#maxDroppedThrough, tail);
     this.forgottenThrough = Math.min(this.forgottenThrough, tail);
-    this.#findOldest(tail);
   }
 
   #channel(name: string, sequence = Infinity): Channel {
@@ -204,6 +216,7 @@ export class Channels {
     if (!channel) {
       channel = {
         name,
+        rule: this.#rules.find((rule) => rule.holds(name)) ?? (this.#rules.at(-1) as Rule),
         ring: new Ring(),
         droppedThrough: 0,
         droppedAt: 0,
@@ -245,38 +258,23 @@ export class Channels {
     this.#release(sequence, bytes);
   }
 
-  #dropThrough(through: number, nowMs: number): void {
+  #dropDue(nowMs: number): void {
     // Most marks concern nothing when other limits drop more, and a walk over a hundred thousand channels takes time.
-    if (through < this.#oldest) return;
+    if (this.#rules.every(({ dueThrough, oldest }) => dueThrough < oldest)) return;
+    for (const rule of this.#rules) rule.oldest = this.#last + 1;
     for (const channel of this.#all.values()) {
-      while (channel.ring.length > 0 && channel.ring.sequenceAt(0) <= through) this.#drop(channel, nowMs);
-    }
-    this.#findOldest(this.#last.sequence);
-  }
-
-  #findOldest(tail: number): void {
-    this.#oldest = tail + 1;
-    for (const { ring } of this.#all.values()) {
-      if (ring.length > 0) this.#oldest = Math.min(this.#oldest, ring.sequenceAt(0));
+      const { ring, rule } = channel;
+      while (ring.length > 0 && ring.sequenceAt(0) <= rule.dueThrough) this.#drop(channel, nowMs);
+      if (ring.length > 0) rule.oldest = Math.min(rule.oldest, ring.sequenceAt(0));
     }
   }
 
-  /**
-   * Only when every entry up to its last is gone, whatever the channel: its own may still lie in a file, and would come
-   * back with its name, or with the next start.
-   */
+  /** Of its entries those that still lie in a file are from before `forgottenThrough`: they do not come back. */
   #forget(channel: Channel): void {
     this.#empty.delete(channel.name);
     this.#all.delete(channel.name);
     this.#members.delete(channel);
-    this.forgottenThrough = Math.max(this.forgottenThrough, channel.droppedThrough);
+    this.forgottenThrough = Math.max(this.forgottenThrough, channel.droppedThrough, channel.unknownThrough);
     this.#forgottenAt = Math.max(this.#forgottenAt, channel.droppedAt);
-  }
-
-  /** Every entry up to the newest is at most as old as this mark says. */
-  #markAge(): void {
-    if (this.#last.sequence <= this.#markedThrough) return;
-    this.#ages.push(this.#last.timeMs, this.#last.sequence);
-    this.#markedThrough = this.#last.sequence;
   }
 }

@@ -105,6 +105,21 @@ export interface Retention {
   readonly memoryAgeMs: number;
 }
 
+/** What the channels of a pattern keep instead of what `Retention` says. The first policy that holds a channel is its own. */
+export interface RetentionPolicy {
+  /** A channel's name, `prefix/*`, or `*`, which holds none that begins with `@`. `@user/*` and its like may be named too. */
+  readonly channels: string;
+  /** What is left out is as for every other channel. The bound on the bytes in all is one for all channels. */
+  readonly retention: {
+    /** Entries per channel. */
+    readonly events?: number;
+    /** Age in milliseconds. */
+    readonly ageMs?: number;
+    /** Bytes per channel. */
+    readonly bytes?: number;
+  };
+}
+
 export const defaultRetention: Retention = {
   events: 100_000,
   ageMs: 24 * 60 * 60 * 1000,

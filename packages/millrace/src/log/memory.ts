@@ -3,18 +3,23 @@ import { Channels } from "./channels.js";
 import type { Entry } from "./entry.js";
 import { Epochs } from "./epochs.js";
 import { Keys } from "./keys.js";
-import { defaultRetention, type Log, type Retention } from "./log.js";
+import { defaultRetention, type Log, type Retention, type RetentionPolicy } from "./log.js";
 import { SequencedLog } from "./sequenced.js";
 
 export interface MemoryLogOptions {
   readonly retention?: Partial<Retention>;
+  /** What some channels keep instead: the first whose pattern holds a channel counts. */
+  readonly policies?: readonly RetentionPolicy[];
 }
 
-/** A log in this process's memory: nothing survives a restart, which every client is told as a gap. */
-export function createMemoryLog({ retention }: MemoryLogOptions = {}): Log {
+/**
+ * A log in this process's memory: nothing survives a restart, which every client is told as a gap.
+ * @throws MillraceError `invalid_option` for a policy that is none
+ */
+export function createMemoryLog({ retention, policies }: MemoryLogOptions = {}): Log {
   const kept = new Map<number, Entry>();
   const limits = withDefaults(defaultRetention, retention);
-  const channels = new Channels(limits, (sequence) => kept.delete(sequence));
+  const channels = new Channels(limits, (sequence) => kept.delete(sequence), policies);
   const epochs = new Epochs().begin(1, false);
   return new SequencedLog({
     channels,

@@ -91,7 +91,7 @@ export class SequencedLog implements Log {
     this.#cache = new TailCache(cacheBytes);
     this.tail = tail;
     this.#writable = storage.writable;
-    this.#sweeper = setInterval(() => this.#sweep(), Math.min(sweepIntervalMs, channels.retention.ageMs / 4));
+    this.#sweeper = setInterval(() => this.#sweep(), Math.min(sweepIntervalMs, channels.leastAgeMs / 4));
     this.#sweeper.unref();
   }
 

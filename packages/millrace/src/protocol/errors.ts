@@ -11,6 +11,8 @@
  * - `store_locked`: another process has the store open
  * - `store_newer`: the store was written by a newer format than this version reads
  * - `connection_gone`: an event was published to a connection that is not there; nothing was kept
+ * - `run_active`: only its run may write to a channel, and there is one at a time
+ * - `run_ended`: the run on a channel has ended; nothing follows
  * - `stream_closed`: a stream was written to after its end
  * - `stream_full`: a stream was written to without waiting, faster than its client reads
  * - `closed`: the hub or the log has been closed
@@ -26,6 +28,8 @@ export type MillraceErrorCode =
   | "store_locked"
   | "store_newer"
   | "connection_gone"
+  | "run_active"
+  | "run_ended"
   | "stream_closed"
   | "stream_full"
   | "closed";

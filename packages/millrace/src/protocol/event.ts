@@ -2,19 +2,38 @@ import { MillraceError } from "./errors.js";
 import { assertChannel, breaksLine, defaultChannel, maxNameBytes, reservedEventPrefix } from "./names.js";
 import { quote, utf8Bytes } from "./text.js";
 
-/** An event as an application publishes it. */
-export interface PublishEvent {
+/** What any hub may be sent, when nothing is said of its events. */
+export type AnyEvents = Record<string, unknown>;
+
+interface EventOptions {
   /** 1 to 256 bytes. Default `general`. */
   readonly channel?: string;
-  /** The event's type, at most 256 bytes. Without it clients receive it as `message`. */
-  readonly event?: string;
-  /** A string goes out as it is, anything else as JSON. */
-  readonly data: unknown;
   /** What the event is the latest value of, for conflation. At most 256 bytes. */
   readonly key?: string;
   /** Tells clients to wait so many milliseconds before they reconnect. */
   readonly retry?: number;
 }
+
+/** The name and the data of one event: `message` is what clients receive an event as that has no name. */
+type Named<E extends object, N extends keyof E> = (N extends "message"
+  ? { readonly event?: N }
+  : { readonly event: N }) & { readonly data: E[N] };
+
+/** One of the events of the map `E`, which names each with the type of its data. */
+type EventOf<E extends object> = string extends keyof E
+  ? {
+      /** The event's type, at most 256 bytes. Without it clients receive it as `message`. */
+      readonly event?: string;
+      /** A string goes out as it is, anything else as JSON. */
+      readonly data: unknown;
+    }
+  : { [N in keyof E]: Named<E, N> }[keyof E];
+
+/** An event as an application publishes it. */
+export type PublishEvent<E extends object = AnyEvents> = EventOptions & EventOf<E>;
+
+/** An event for those whom its sender names: it has no channel. */
+export type AddressedEvent<E extends object = AnyEvents> = Omit<EventOptions, "channel"> & EventOf<E>;
 
 /** An event that was checked: what a log accepts. */
 export interface CheckedEvent {

@@ -48,13 +48,22 @@ export class Deadlines<T extends Timed> {
 
   /** The stream was ended: it is given a while to go. */
   ending(timed: T): void {
+    this.#slots[timed.slot]?.delete(timed);
     this.#forget(timed);
     timed.endsAtMs = Date.now() + endingMs;
     this.#expect(timed, timed.endsAtMs);
   }
 
+  /** Brings an end forward. */
+  noLater(timed: T, atMs: number): void {
+    if (atMs >= timed.endsAtMs) return;
+    this.#forget(timed);
+    this.#expect(timed, atMs);
+  }
+
   /** Once for each that was added. */
   remove(timed: T): void {
+    this.#slots[timed.slot]?.delete(timed);
     this.#forget(timed);
     if (--this.#watched === 0) this.close();
   }
@@ -66,14 +75,13 @@ export class Deadlines<T extends Timed> {
 
   #start(): void {
     const { heartbeatMs } = this.#parts;
-    this.#tick = tickOf(Date.now());
+    this.#tick = Math.floor(Date.now() / tickMs);
     this.#timers.push(setInterval(() => this.#turn(), tickMs));
     if (heartbeatMs > 0) this.#timers.push(setInterval(() => this.#beat(), Math.max(1, heartbeatMs / slots)));
     for (const timer of this.#timers) timer.unref();
   }
 
   #forget(timed: T): void {
-    this.#slots[timed.slot]?.delete(timed);
     if (timed.endsAtMs === Infinity) return;
     const tick = tickOf(timed.endsAtMs);
     const due = this.#due.get(tick);
@@ -91,7 +99,7 @@ export class Deadlines<T extends Timed> {
   }
 
   #turn(): void {
-    const now = tickOf(Date.now());
+    const now = Math.floor(Date.now() / tickMs); // a token that is good for another moment must not be cut off
     // A clock that was set far ahead makes one long turn, not a loop over every tick since.
     const due =
       now - this.#tick > 1000 ? [...this.#due.keys()].filter((tick) => tick <= now) : range(this.#tick + 1, now);

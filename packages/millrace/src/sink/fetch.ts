@@ -47,6 +47,12 @@ export class FetchSink implements Sink {
     this.#closed();
   }
 
+  /** Nobody reads any more. Not an error: servers would write it into their logs for each client that leaves. */
+  left(): void {
+    this.#controller?.close();
+    this.#closed();
+  }
+
   destroy(): void {
     this.#controller?.error(new Error("the stream was closed by the server"));
     this.#closed();

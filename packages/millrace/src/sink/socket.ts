@@ -1,13 +1,16 @@
 import type { Socket } from "node:net";
 import type { Sink, SinkOwner } from "./sink.js";
 
+/** Where a socket has the owner of its sink: so its listeners are the same functions for all sockets. */
+const ownerOf = Symbol("owner");
+type OwnedSocket = Socket & { [ownerOf]?: SinkOwner | undefined };
+
 /**
  * An HTTP/1.1 connection, written to directly. The stream is delimited by its close, not chunked: so the bytes are the
  * same for every connection, and one Buffer serves all.
  */
 export class SocketSink implements Sink {
-  readonly kind = "http/1.1";
-  readonly #socket: Socket;
+  readonly #socket: OwnedSocket;
   #head: Buffer | undefined;
 
   /** @param head the response's head: it leaves together with the first bytes */
@@ -16,15 +19,17 @@ export class SocketSink implements Sink {
     this.#head = head;
   }
 
+  get kind(): string {
+    return "http/1.1";
+  }
+
   open(owner: SinkOwner): void {
     const socket = this.#socket;
-    socket.on("drain", () => owner.onDrain());
-    socket.once("close", () => owner.onClose());
+    socket[ownerOf] = owner;
+    socket.on("drain", drained).on("close", closed);
     // A client that half-closes has left: no browser does it, and its socket would stay for as long as it likes.
-    socket.once("end", () => socket.destroy());
-    socket.on("error", () => socket.destroy());
-    socket.resume();
-    if (socket.destroyed) queueMicrotask(() => owner.onClose());
+    socket.on("end", destroy).on("error", destroy).resume();
+    if (socket.closed) queueMicrotask(() => closed.call(socket));
   }
 
   write(bytes: Uint8Array): boolean {
@@ -47,4 +52,17 @@ export class SocketSink implements Sink {
     this.#head = undefined;
     return first;
   }
+}
+
+function drained(this: OwnedSocket): void {
+  this[ownerOf]?.onDrain();
+}
+
+function closed(this: OwnedSocket): void {
+  this[ownerOf]?.onClose();
+  this[ownerOf] = undefined;
+}
+
+function destroy(this: Socket): void {
+  this.destroy();
 }

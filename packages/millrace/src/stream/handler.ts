@@ -2,8 +2,7 @@ import type { SendEvent } from "./send-event.js";
 import { type EventStream, isStreamClosed, type OpenStream } from "./stream.js";
 
 type Source = AsyncIterable<SendEvent | string>;
-// biome-ignore lint/suspicious/noConfusingVoidType: a handler without `return` has this type
-type Result = Source | (() => void) | void;
+type Result = Source | (() => void | Promise<void>) | void;
 
 /**
  * Writes to one client. What it returns says when the stream is over:
@@ -13,20 +12,26 @@ type Result = Source | (() => void) | void;
  * - nothing: as a function that does nothing
  *
  * A handler that throws has its stream cut, and its client comes back.
+ *
+ * Behind the stream it is given what the route was given.
  */
-export type StreamHandler<R> = (stream: EventStream, request: R) => Result | Promise<Result>;
+export type StreamHandler<R, Rest extends readonly unknown[] = unknown[]> = (
+  stream: EventStream,
+  request: R,
+  ...rest: Rest
+) => Result | Promise<Result>;
 
 /** Runs a handler to its end. `onError` is told what it throws. */
-export function runHandler<R>(
-  handler: StreamHandler<R>,
+export function runHandler<R, Rest extends readonly unknown[]>(
+  handler: StreamHandler<R, Rest>,
   stream: OpenStream,
-  request: R,
+  given: readonly [request: R, ...rest: Rest],
   onError: (error: unknown) => void,
 ): void {
   const failed = (error: unknown) => {
     if (isStreamClosed(error) && !stream.isOpen) return;
-    onError(error);
     stream.destroy();
+    onError(error);
   };
   const settled = (result: Result, asynchronous: boolean) => {
     if (isSource(result)) stream.pipe(result).then(finished, failed);
@@ -35,8 +40,8 @@ export function runHandler<R>(
   };
   const finished = () => stream.close({ reconnect: false });
   try {
-    const result = handler(stream, request);
-    if (isPromise(result)) result.then((value) => settled(value, true)).catch(failed);
+    const result = handler(stream, ...given);
+    if (isPromise(result)) result.then((value) => settled(value, true)).then(undefined, failed);
     else settled(result, false);
   } catch (error) {
     failed(error);
@@ -49,10 +54,10 @@ const isPromise = (value: unknown): value is Promise<Result> =>
 const isSource = (value: unknown): value is Source =>
   typeof value === "object" && value !== null && Symbol.asyncIterator in value;
 
-function guarded(cleanUp: () => void, onError: (error: unknown) => void): () => void {
-  return () => {
+function guarded(cleanUp: () => void | Promise<void>, onError: (error: unknown) => void): () => void {
+  return async () => {
     try {
-      cleanUp();
+      await cleanUp();
     } catch (error) {
       onError(error);
     }

@@ -25,6 +25,9 @@ export function encodeSendEvent(sent: SendEvent | string): string {
   if (id === closedId) {
     throw new MillraceError("invalid_event", `id ${closedId} is reserved: close({ reconnect: false }) sends it`);
   }
+  if (id?.isWellFormed() === false) {
+    throw new MillraceError("invalid_event", "id holds half of a surrogate pair, which UTF-8 cannot carry");
+  }
   // A client dispatches nothing without data, and whoever names an event means one.
   const text = data !== undefined ? dataText(data) : event === undefined ? undefined : "";
   return encodeBlock({ id, event, channel, retry, data: text });

@@ -1,6 +1,7 @@
 import { closeBlock, encodeBlock, farewellBlock, MillraceError } from "../protocol/index.js";
 import type { Timed } from "../sink/deadlines.js";
 import type { Sink, SinkOwner } from "../sink/sink.js";
+import { pace } from "./pace.js";
 import { encodeSendEvent, type SendEvent } from "./send-event.js";
 
 /** Who a stream is for, as the application's `authorize` answered. */
@@ -14,10 +15,10 @@ export interface StreamIdentity {
 /**
  * One client's connection, to be written to.
  *
- * What is written resolves when the client can take more: at once as a rule, and when its connection has emptied if it is
- * slow. After the stream's end it rejects with `stream_closed`, which ends a handler's loop, and which a handler may let
- * pass. A call that is not awaited does no harm; when more than `maxUnsentBytes` wait for a slow client, it throws
- * `stream_full`.
+ * What is written resolves when the client can take more: at once as a rule, when its connection has emptied if it is slow,
+ * and now and then with the next turn of the event loop, so that a fast loop leaves room for everyone else. After the
+ * stream's end it rejects with `stream_closed`, which ends a handler's loop, and which a handler may let pass. A call that is
+ * not awaited does no harm; when more than `maxUnsentBytes` wait for a slow client, it throws `stream_full`.
  */
 export interface EventStream {
   /** Names the connection; not to be guessed. The client has it in the header `Millrace-Connection`. */
@@ -26,7 +27,7 @@ export interface EventStream {
   readonly lastEventId: string;
   /** What `authorize` answered. */
   readonly identity: StreamIdentity;
-  /** Aborted when the stream is over, whoever ended it. */
+  /** Aborted when the stream is over, whoever ended it. Its reason is the error that `send` rejects with then. */
   readonly signal: AbortSignal;
   /** Resolves when the stream is over and its connection is free. */
   readonly closed: Promise<void>;
@@ -70,8 +71,6 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-const accepted = Promise.resolve();
-
 /** An EventStream and what its mount does with it. What few handlers use is made when it is asked for. */
 export class OpenStream implements EventStream, SinkOwner, Timed {
   slot = -1;
@@ -106,12 +105,12 @@ export class OpenStream implements EventStream, SinkOwner, Timed {
 
   get signal(): AbortSignal {
     this.#abort ??= new AbortController();
-    if (this.#state !== "open") this.#abort.abort();
+    if (this.#state !== "open") this.#abort.abort(streamClosed());
     return this.#abort.signal;
   }
 
   get closed(): Promise<void> {
-    if (this.#state === "closed") return accepted;
+    if (this.#state === "closed") return Promise.resolve();
     this.#closed ??= waiting();
     return this.#closed.promise;
   }
@@ -137,30 +136,8 @@ export class OpenStream implements EventStream, SinkOwner, Timed {
     return this.write(encodeBlock({ retry: ms }));
   }
 
-  async pipe(source: AsyncIterable<SendEvent | string>): Promise<void> {
-    const iterator = source[Symbol.asyncIterator]();
-    const { signal } = this;
-    // Not Promise.race with one promise for all turns: each would stay with it until the end.
-    let leave = () => {};
-    const left = () => leave();
-    signal.addEventListener("abort", left);
-    try {
-      for (;;) {
-        const next = await new Promise<IteratorResult<SendEvent | string> | undefined>((resolve, reject) => {
-          leave = () => resolve(undefined);
-          if (signal.aborted) leave();
-          else iterator.next().then(resolve, reject);
-        });
-        if (!next) throw streamClosed();
-        if (next.done) return;
-        await this.send(next.value);
-      }
-    } catch (error) {
-      void end(iterator);
-      throw error;
-    } finally {
-      signal.removeEventListener("abort", left);
-    }
+  pipe(source: AsyncIterable<SendEvent | string>): Promise<void> {
+    return quiet(this.#pipe(source));
   }
 
   close({ reconnect = true, reason = "done" }: { readonly reconnect?: boolean; readonly reason?: string } = {}): void {
@@ -195,9 +172,7 @@ export class OpenStream implements EventStream, SinkOwner, Timed {
       this.#unsentBytes += bytes.length;
     }
     if (!sink.write(bytes)) this.#full = true;
-    if (!this.#full) return accepted;
-    this.#waiting ??= waiting();
-    return this.#waiting.promise;
+    return this.#full ? this.#drained() : pace();
   }
 
   onDrain(): void {
@@ -214,13 +189,50 @@ export class OpenStream implements EventStream, SinkOwner, Timed {
     this.#parts.onClosed(this);
   }
 
+  /** Resolves when the client has read what it is behind. */
+  #drained(): Promise<void> {
+    this.#waiting ??= waiting();
+    return this.#waiting.promise;
+  }
+
+  async #pipe(source: AsyncIterable<SendEvent | string>): Promise<void> {
+    const iterator = source[Symbol.asyncIterator]();
+    const { signal } = this;
+    // Not Promise.race with one promise for all turns: each would stay with it until the end.
+    let leave = () => {};
+    const left = () => leave();
+    signal.addEventListener("abort", left);
+    let failed = false;
+    try {
+      if (this.#full) await this.#drained();
+      for (;;) {
+        const next = await new Promise<IteratorResult<SendEvent | string> | undefined>((resolve, reject) => {
+          leave = () => resolve(undefined);
+          if (signal.aborted) return leave();
+          iterator.next().then(resolve, (error) => {
+            failed = true;
+            reject(error);
+          });
+        });
+        if (!next) throw streamClosed();
+        if (next.done) return;
+        await this.send(next.value);
+      }
+    } catch (error) {
+      if (!failed) void end(iterator); // one that failed has ended itself
+      throw error;
+    } finally {
+      signal.removeEventListener("abort", left);
+    }
+  }
+
   #end(state: "ending" | "closed"): void {
     const first = this.#state === "open";
     this.#state = state;
     if (!first) return;
     this.#waiting?.reject(streamClosed());
     this.#waiting = undefined;
-    this.#abort?.abort();
+    this.#abort?.abort(streamClosed());
     this.#cleanUp?.();
     this.#cleanUp = undefined;
   }
@@ -238,9 +250,11 @@ async function end(iterator: AsyncIterator<unknown>): Promise<void> {
   }
 }
 
-/** Whether an error only says that the stream was over. */
+/** Whether an error only says that the stream was over, as that of a timer or a request which was given its signal does. */
 export const isStreamClosed = (error: unknown): boolean =>
-  error instanceof MillraceError && error.code === "stream_closed";
+  [error, error instanceof Error && error.cause].some(
+    (one) => one instanceof MillraceError && one.code === "stream_closed",
+  );
 
 function waiting(): Waiting {
   let resolve = () => {};
@@ -249,13 +263,13 @@ function waiting(): Waiting {
     resolve = yes;
     reject = no;
   });
-  // Whoever does not wait for it must not bring the process down when the client leaves.
-  promise.catch(() => {});
-  return { promise, resolve, reject };
+  return { promise: quiet(promise), resolve, reject };
 }
 
-function refused(): Promise<void> {
-  const promise = Promise.reject<void>(streamClosed());
+const refused = (): Promise<void> => quiet(Promise.reject(streamClosed()));
+
+/** Whoever does not wait for it must not bring the process down when the client leaves. */
+function quiet(promise: Promise<void>): Promise<void> {
   promise.catch(() => {});
   return promise;
 }

@@ -55,7 +55,8 @@ describe("Fetch", () => {
     expect(hub.stats().connections).toBe(2);
     leaving.abort();
     await until("the first is forgotten", () => hub.stats().connections === 1);
-    await expect(readEvents(aborted, 1)).rejects.toThrow();
+    // Not with an error: servers write it into their logs, and a client that leaves is no failure.
+    expect(await readEvents(aborted, 1)).toBe("");
     await cancelled.cancel();
     await until("the second is forgotten", () => hub.stats().connections === 0);
     await hub.publish({ data: "to nobody" });

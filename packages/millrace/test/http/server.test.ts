@@ -1,6 +1,5 @@
 import { once } from "node:events";
 import net from "node:net";
-import { json } from "node:stream/consumers";
 import { afterEach, describe, expect, test } from "vitest";
 import { createHub, createServer, type MillraceError, type Server } from "../../src/index.js";
 import { EventReader } from "./support/events.js";
@@ -39,17 +38,21 @@ describe("routes", () => {
   });
 
   test("the first route that matches answers; another method is 405; HEAD goes with GET", async () => {
-    const server = createServer({ port: 0 })
+    const server = createServer({ port: 0, bodyBytes: 1000 })
       .get("/a/me", () => "<b>me</b>")
       .get("/a/:id", ({ params }) => ({ id: params.id }))
-      .post("/a/:id", async (request) => ({ got: await json(request) }))
+      .post("/a/:id", async (request) => ({ got: await request.json() }))
       .put("/b", (_request, response) => void response.writeHead(204).end())
       .delete("/b", (_request, response) => void response.writeHead(202).end());
     const url = await run(server);
     const me = await fetch(`${url}/a/me`);
     expect([me.headers.get("content-type"), await me.text()]).toEqual(["text/html; charset=utf-8", "<b>me</b>"]);
     expect(await (await fetch(`${url}/a/you`)).json()).toEqual({ id: "you" });
-    expect(await (await fetch(`${url}/a/you`, { method: "POST", body: "[1]" })).json()).toEqual({ got: [1] });
+    const post = (body: string, type = "application/json") =>
+      fetch(`${url}/a/you`, { method: "POST", headers: { "content-type": type }, body });
+    expect(await (await post("[1]")).json()).toEqual({ got: [1] });
+    const statuses = [await post("[1"), await post("[1]", "text/plain"), await post(`"${"x".repeat(2000)}"`)];
+    expect(statuses.map(({ status }) => status)).toEqual([400, 415, 413]);
     expect((await fetch(`${url}/b`, { method: "PUT" })).status).toBe(204);
     expect((await fetch(`${url}/b`, { method: "DELETE" })).status).toBe(202);
     const wrong = await fetch(`${url}/b`);

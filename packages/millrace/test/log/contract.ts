@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Entry, Log } from "../../src/log/index.js";
+import type { Entry, Log, RetentionPolicy } from "../../src/log/index.js";
 import { dataIn, dataOf, event, fields, readAll, type StartSubject, select, until } from "./support.js";
 
 /** What every driver must do. */
@@ -366,6 +366,123 @@ export function logContract(name: string, start: StartSubject): void {
           may: false,
           channels: ["b"],
         });
+      });
+    });
+
+    describe("policies", () => {
+      const answers = { channels: "answers/*", retention: { events: 2 } };
+
+      test("bound the channels they hold, and no other", async () => {
+        await using subject = await start({ retention: { events: 4 }, policies: [answers] });
+        const names = ["answers/1", "answers/1/deep", "answers", "answersx/1", "news"];
+        for (let n = 1; n <= 6; n++) await subject.log.append(names.map((name) => event(name, String(n))));
+        await subject.settle();
+        expect(await dataIn(subject.log, "answers/1")).toEqual(["5", "6"]);
+        expect(await dataIn(subject.log, "answers/1/deep")).toEqual(["5", "6"]);
+        for (const name of ["answers", "answersx/1", "news"]) {
+          expect(await dataIn(subject.log, name)).toEqual(["3", "4", "5", "6"]);
+        }
+      });
+
+      test("count in their order, and leave the rest to the retention of all", async () => {
+        const policies = [
+          { channels: "a/one", retention: { events: Infinity } },
+          { channels: "a/*", retention: { bytes: 400 } },
+          { channels: "@user/*", retention: { events: 1 } },
+          { channels: "*", retention: {} },
+        ];
+        await using subject = await start({ retention: { events: 3 }, policies });
+        const names = ["a/one", "a/two", "b", "@user/1", "@role/1"];
+        for (let n = 1; n <= 5; n++) {
+          await subject.log.append(names.map((name) => event(name, `${n}${"x".repeat(name === "a/two" ? 150 : 0)}`)));
+        }
+        await subject.settle();
+        const numbers = async (name: string) => (await dataIn(subject.log, name)).map((data) => data?.[0]).join("");
+        expect(await numbers("a/one")).toBe("12345");
+        expect(await numbers("a/two")).toBe("5");
+        expect(await numbers("b")).toBe("345");
+        expect(await numbers("@user/1")).toBe("5");
+        expect(await numbers("@role/1")).toBe("345");
+      });
+
+      test("let one channel grow old and another not, and the gaps are said", async () => {
+        const policies = [
+          { channels: "short/*", retention: { ageMs: 200 } },
+          { channels: "long", retention: { ageMs: Infinity } },
+        ];
+        await using subject = await start({ retention: { ageMs: 3600_000 }, policies });
+        for (const name of ["long", "short/1", "other", "short/2"]) await subject.log.append([event(name)]);
+        await subject.settle();
+        await until("what is short is gone", () => subject.log.stats().entries === 2);
+        await subject.settle();
+        const { log } = subject;
+        await until("it is gone for good", () => log.stats().entries === 2); // a crash may bring it back
+        await log.append([event("short/1", "new")]);
+        expect(await dataIn(log, "long")).toEqual(["x"]);
+        const gapOf = async (...patterns: string[]) =>
+          (await log.read({ selection: select(...patterns), after: 0, limitBytes: 1e6 })).gap;
+        expect(await gapOf("short/1")).toEqual({ may: false, channels: ["short/1"] });
+        expect((await gapOf("*"))?.channels.toSorted()).toEqual(["short/1", "short/2"]);
+        expect(await gapOf("long", "other")).toBeUndefined();
+      });
+
+      test("do not make what is kept for longer be forgotten with what is not", async () => {
+        const policies = [{ channels: "short/*", retention: { ageMs: 40 } }];
+        await using subject = await start({ retention: { ageMs: 3600_000, memoryAgeMs: 40 }, policies });
+        await subject.log.append([event("long", "1"), event("short/1"), event("short/2")]);
+        await until("the short ones are forgotten", () => subject.log.stats().channels === 1);
+        await subject.settle();
+        await subject.log.append([event("long", "2")]);
+        await subject.settle();
+        const { log } = subject;
+        await until("they are forgotten for good", () => log.stats().channels === 1);
+        expect(await dataIn(log, "long")).toEqual(["1", "2"]);
+        const gapOf = async (name: string) =>
+          (await log.read({ selection: select(name), after: 0, limitBytes: 1e6 })).gap;
+        expect(await gapOf("long")).toBeUndefined();
+        expect(await gapOf("short/2")).toEqual({ may: true, channels: [] });
+      });
+
+      test("cannot keep more than the bytes in all", async () => {
+        const policies = [{ channels: "kept", retention: { events: Infinity, bytes: Infinity, ageMs: Infinity } }];
+        await using subject = await start({ retention: { totalBytes: 10_000 }, policies });
+        for (let n = 1; n <= 200; n++) await subject.log.append([event("kept", "x".repeat(100)), event("other")]);
+        await subject.settle();
+        const { bytes } = subject.log.stats();
+        expect(bytes).toBeLessThanOrEqual(10_000);
+        expect(bytes).toBeGreaterThan(9000);
+      });
+
+      const wrong: [string, unknown, RegExp][] = [
+        ["no pattern", { retention: {} }, /policies\[0\]\.channels/],
+        ["a star in the middle", { channels: "a/*/b", retention: {} }, /"prefix\/\*"/],
+        ["a star behind a letter", { channels: "a*", retention: {} }, /"prefix\/\*"/],
+        ["all personal channels", { channels: "@*", retention: {} }, /"prefix\/\*"/],
+        ["a line end", { channels: "a\nb", retention: {} }, /channels is "a\\nb"/],
+        ["a long name", { channels: "ä".repeat(129), retention: {} }, /256 bytes/],
+        ["no retention", { channels: "a" }, /a policy is such as/],
+        ["another member", { channels: "a", retention: {}, limits: {} }, /a policy is such as/],
+        ["another bound", { channels: "a", retention: { channelBytes: 1 } }, /known are events, ageMs, bytes/],
+        ["no event at all", { channels: "a", retention: { events: 0 } }, /1 or more/],
+        ["half an event", { channels: "a", retention: { events: 1.5 } }, /whole number/],
+        ["an age that is text", { channels: "a", retention: { ageMs: "1h" } }, /ageMs is "1h": it is a number/],
+        ["no bytes", { channels: "a", retention: { bytes: Number.NaN } }, /bytes is NaN/],
+      ];
+      test.each(wrong)("with %s are refused", async (_, policy, message) => {
+        const options = { policies: [policy as RetentionPolicy] };
+        await expect(start(options)).rejects.toMatchObject({ code: "invalid_option" });
+        await expect(start(options)).rejects.toThrow(message);
+      });
+
+      test.each([
+        ["*", "answers/*"],
+        ["answers/*", "answers/1"],
+        ["answers/*", "answers/1/*"],
+        ["news", "news"],
+      ])("that none reaches are refused: %s before %s", async (first, second) => {
+        const policies = [first, second].map((channels) => ({ channels, retention: {} }));
+        await expect(start({ policies })).rejects.toThrow(/put it in front/);
+        await using _subject = await start({ policies: [...policies.reverse().slice(0, 1)] });
       });
     });
 

@@ -3,7 +3,7 @@ import path from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { openDiskLog } from "../../src/log/disk/index.js";
-import { createMemoryLog, defaultRetention, type Entry, type Log } from "../../src/log/index.js";
+import { createMemoryLog, defaultRetention, type Entry, type Log, type RetentionPolicy } from "../../src/log/index.js";
 import { selectionOf } from "../../src/protocol/index.js";
 import { Model } from "./model.js";
 import { copyStore, dataOf, event, fields, long, readAll, temporaryFolder } from "./support.js";
@@ -39,8 +39,8 @@ const step = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("wait" as const), ms: fc.integer({ min: 1, max: 4000 }) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("reopen" as const) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("abandon" as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("reopen" as const), next: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("abandon" as const), next: fc.boolean() }) },
 );
 
 const retentions = fc.record({
@@ -51,6 +51,25 @@ const retentions = fc.record({
   memoryAgeMs: fc.constantFrom(1, 3000, Infinity),
 });
 
+const bounds: fc.Arbitrary<RetentionPolicy["retention"]> = fc.record(
+  {
+    events: fc.constantFrom(1, 2, 7, Infinity),
+    bytes: fc.constantFrom(500, 2500, Infinity),
+    ageMs: fc.constantFrom(500, 5000, 30_000, Infinity),
+  },
+  { requiredKeys: [] },
+);
+
+/** Policies of which each can hold something: what is narrower stands in front. */
+const policies: fc.Arbitrary<RetentionPolicy[]> = fc
+  .tuple(
+    fc.subarray(["a", "@user/1", "a/x/*", "a/*", "@user/*", "*"]),
+    fc.array(bounds, { minLength: 6, maxLength: 6 }),
+  )
+  .map(([patterns, all]) =>
+    patterns.map((channels, at) => ({ channels, retention: all[at] as RetentionPolicy["retention"] })),
+  );
+
 /** Time stands still but for the steps that let it pass; then the log is swept. */
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["Date", "setInterval", "clearInterval"] });
@@ -59,9 +78,13 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Goes through the steps with a log and a model of it. */
+/**
+ * Goes through the steps with a log and a model of it: a channel never keeps more than its policy, nor less while the
+ * whole is below the total, and each gap is said. `changing`: the policies of one start and the next.
+ */
 async function compare(
   settings: typeof retentions extends fc.Arbitrary<infer T> ? T : never,
+  changing: readonly (readonly RetentionPolicy[])[],
   steps: (typeof step extends fc.Arbitrary<infer T> ? T : never)[],
   cacheBytes: number | undefined,
 ): Promise<void> {
@@ -70,11 +93,19 @@ async function compare(
   let folder = path.join(root.path, "0");
   const opened: Log[] = [];
   const notices: string[] = [];
+  let present = changing[0] ?? [];
+  const leastAgeMs = () => Math.min(retention.ageMs, ...present.map((policy) => policy.retention.ageMs ?? Infinity));
+  const sweepMs = () => Math.min(1000, leastAgeMs() / 4) + 1;
   const open = async () => {
     const log =
       cacheBytes === undefined
-        ? createMemoryLog({ retention })
-        : await openDiskLog(folder, { retention, cacheBytes, onNotice: (notice) => notices.push(notice) });
+        ? createMemoryLog({ retention, policies: present })
+        : await openDiskLog(folder, {
+            retention,
+            policies: present,
+            cacheBytes,
+            onNotice: (notice) => notices.push(notice),
+          });
     opened.push(log);
     log.onCommit((entries) => {
       committed = entries;
@@ -82,7 +113,7 @@ async function compare(
     return log;
   };
   let committed: readonly Entry[] = [];
-  const model = new Model(retention);
+  const model = new Model(retention, present);
   let log = await open();
   /** What a reader that asked at some time knows to be dropped. */
   let known = [{ drops: log.drops, sequences: model.droppedNow() }];
@@ -118,9 +149,9 @@ async function compare(
         await observe();
       } else if (at.do === "wait") {
         vi.advanceTimersByTime(at.ms);
-        vi.advanceTimersByTime(Math.min(1000, retention.ageMs / 4) + 1);
+        vi.advanceTimersByTime(sweepMs());
         await observe();
-        model.checkAge(Date.now() - Math.min(1000, retention.ageMs / 4) - 1);
+        model.checkAge(Date.now() - sweepMs());
       } else if (at.do === "read") {
         const after = Math.floor(at.behind * model.tail);
         const knowing = at.known === null ? undefined : known[Math.floor(at.known * (known.length - 1))];
@@ -144,7 +175,9 @@ async function compare(
           copyStore(folder, copy);
           folder = copy;
         }
+        if (at.next) present = changing[opened.length % changing.length] ?? [];
         log = await open();
+        model.reopen(present);
         expect(log.tail).toBe(model.tail);
         if (at.do === "abandon") model.comeBack((await retainedBy()).map(({ sequence }) => sequence));
         known = [];
@@ -166,8 +199,11 @@ describe("a log is what a list is that forgets its oldest", () => {
     ["on disk, hardly a cache", 500, long ? 1000 : 25],
   ])("%s", { timeout: 600_000 }, async (_, cacheBytes, numRuns) => {
     await fc.assert(
-      fc.asyncProperty(retentions, fc.array(step, { minLength: 1, maxLength: 60, size: "max" }), (settings, steps) =>
-        compare(settings, steps, cacheBytes),
+      fc.asyncProperty(
+        retentions,
+        fc.array(policies, { minLength: 1, maxLength: 3 }),
+        fc.array(step, { minLength: 1, maxLength: 60, size: "max" }),
+        (settings, changing, steps) => compare(settings, changing, steps, cacheBytes),
       ),
       { numRuns },
     );

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { Gap, Retention } from "../../src/log/index.js";
+import type { Gap, Retention, RetentionPolicy } from "../../src/log/index.js";
 import { type Selection, selects } from "../../src/protocol/index.js";
 
 interface Item {
@@ -18,6 +18,7 @@ interface Item {
  */
 export class Model {
   readonly #retention: Retention;
+  #policies: readonly RetentionPolicy[];
   readonly items: Item[] = [];
   /** Newest dropped sequence of channels that may be forgotten by now. */
   #forgettableThrough = 0;
@@ -25,8 +26,27 @@ export class Model {
   /** The most that was retained at once since the log was last looked at. */
   #mostBytes = 0;
 
-  constructor(retention: Retention) {
+  constructor(retention: Retention, policies: readonly RetentionPolicy[]) {
     this.#retention = retention;
+    this.#policies = policies;
+  }
+
+  /** What a channel keeps, and by which policy: found by trying each, as the text of a policy reads. */
+  #keeps(channel: string): { events: number; ageMs: number; bytes: number; policy: number } {
+    const policy = this.#policies.findIndex(({ channels }) => {
+      if (channels === "*") return channel[0] !== "@";
+      if (!channels.endsWith("/*")) return channel === channels;
+      return channel.length >= channels.length && channel.slice(0, channels.length - 1) === channels.slice(0, -1);
+    });
+    const { events, ageMs, channelBytes: bytes } = this.#retention;
+    return { events, ageMs, bytes, ...this.#policies[policy]?.retention, policy };
+  }
+
+  /** The store was opened with other policies: what they allow no more is dropped at once, but for what is too old. */
+  reopen(policies: readonly RetentionPolicy[]): void {
+    this.#policies = policies;
+    for (const channel of new Set(this.items.map((item) => item.channel))) this.#limit(channel);
+    this.#mostBytes = this.#bytes();
   }
 
   get tail(): number {
@@ -43,30 +63,42 @@ export class Model {
 
   append(channel: string, data: string, bytes: number, timeMs: number): void {
     this.items.push({ sequence: this.tail + 1, channel, data, bytes, timeMs, dropped: false });
-    const { events, channelBytes } = this.#retention;
+    this.#limit(channel);
+    this.#mostBytes = Math.max(this.#mostBytes, this.#bytes());
+  }
+
+  #limit(channel: string): void {
+    const limits = this.#keeps(channel);
     for (;;) {
       const kept = this.retained().filter((item) => item.channel === channel);
       const sum = kept.reduce((all, item) => all + item.bytes, 0);
-      if (kept.length <= 1 || (kept.length <= events && sum <= channelBytes)) break;
+      if (kept.length <= 1 || (kept.length <= limits.events && sum <= limits.bytes)) break;
       (kept[0] as Item).dropped = true;
     }
-    this.#mostBytes = Math.max(this.#mostBytes, this.#bytes());
   }
 
   /** The log retains these: drops the others if age or bytes in all allow it. */
   adopt(sequences: readonly number[], nowMs: number): void {
-    const { ageMs, totalBytes } = this.#retention;
+    const { totalBytes } = this.#retention;
     const kept = new Set(sequences);
     const before = this.retained();
     for (const sequence of kept) expect(this.items[sequence - 1]?.dropped, `entry ${sequence} came back`).toBe(false);
     const gone = before.filter(({ sequence }) => !kept.has(sequence));
-    const oldest = Math.min(...kept);
+    let oldest = Infinity;
+    const oldestOf = new Map<number, number>();
+    for (const { sequence, channel } of before) {
+      if (!kept.has(sequence)) continue;
+      const { policy } = this.#keeps(channel);
+      oldest = Math.min(oldest, sequence);
+      if (!oldestOf.has(policy)) oldestOf.set(policy, sequence);
+    }
+    const largest = Math.max(...this.items.map(({ bytes }) => bytes));
     let left = this.#mostBytes;
     for (const item of gone) {
-      expect(item.sequence, "something younger was dropped first").toBeLessThan(oldest);
-      const largest = Math.max(...this.items.map(({ bytes }) => bytes));
-      const tooOld = item.timeMs <= nowMs - ageMs;
-      const tooMuch = left > totalBytes * 0.98 - 2 * largest;
+      const { ageMs, policy } = this.#keeps(item.channel);
+      // Those of one policy become too old in order, and what is too much goes in the order of them all.
+      const tooOld = item.timeMs <= nowMs - ageMs && item.sequence < (oldestOf.get(policy) ?? Infinity);
+      const tooMuch = left > totalBytes * 0.98 - 2 * largest && item.sequence < oldest;
       expect(tooOld || tooMuch, `entry ${item.sequence} was dropped without need`).toBe(true);
       left -= item.bytes;
       item.dropped = true;
@@ -80,8 +112,10 @@ export class Model {
 
   /** The log was swept at this time. */
   checkAge(nowMs: number): void {
-    for (const { timeMs, sequence } of this.retained())
-      expect(timeMs, `entry ${sequence} is too old`).toBeGreaterThanOrEqual(nowMs - this.#retention.ageMs * 1.02 - 2);
+    for (const { timeMs, sequence, channel } of this.retained()) {
+      const { ageMs } = this.#keeps(channel);
+      expect(timeMs, `entry ${sequence} is too old`).toBeGreaterThanOrEqual(nowMs - ageMs * 1.02 - 2);
+    }
     for (const channel of new Set(this.items.map((item) => item.channel))) {
       const own = this.items.filter((item) => item.channel === channel);
       if (own.some(({ dropped }) => !dropped)) continue;

@@ -69,15 +69,49 @@ describe("channels", () => {
     expect(channels.gap(select("c101"), 101, -1)).toBeUndefined();
   });
 
-  test("are not forgotten while older entries are retained, which would be taken for dropped", () => {
-    const channels = new Channels({ ...defaultRetention, memoryAgeMs: 10 }, () => {});
-    // A store whose newest file is gone: of `a` only what was dropped is known, and `b` has older entries.
-    channels.restore({ channels: { a: 9 }, forgottenThrough: 0, unknown: {}, through: 9 }, 0, 0);
-    channels.add("b", 5, 50, 0, 0);
-    channels.endRestore(9);
-    channels.sweep(1000);
-    expect(channels.has("b", 5)).toBe(true);
-    expect(channels.gap(select("a"), 3, -1)).toEqual({ may: false, channels: ["a"] });
+  test("are forgotten without harm to others that keep older entries, over a restart too", () => {
+    const policies = [{ channels: "short/*", retention: { ageMs: 100 } }];
+    const retention = { ...defaultRetention, memoryAgeMs: 10 };
+    let channels = new Channels(retention, () => {}, policies);
+    channels.add("long", 1, 50, 0, 0);
+    channels.add("long/2", 2, 50, 0, 0);
+    for (let n = 3; n <= 1000; n++) channels.add(`short/${n}`, n, 50, 0, n);
+    channels.add("long/2", 1001, 50, 0, 1001);
+    channels.sweep(1200);
+    channels.sweep(1300);
+    expect(channels.size).toBe(2);
+    channels.add("short/3", 1002, 50, 0, 1300);
+    for (const restarted of [false, true]) {
+      if (restarted) {
+        const record = JSON.parse(JSON.stringify(channels.record()));
+        channels = new Channels(retention, () => {}, policies);
+        channels.restore(record, 0, 1300);
+        const entries: [string, number][] = [
+          ["long", 1],
+          ["long/2", 2],
+          ["short/3", 3],
+          ["short/4", 4],
+          ["long/2", 1001],
+        ];
+        for (const [name, sequence] of [...entries, ["short/3", 1002] as const]) {
+          if (channels.has(name, sequence)) channels.add(name, sequence, 50, 0, 1000);
+        }
+        channels.endRestore(1002);
+      }
+      expect({ entries: channels.entries, channels: channels.size }).toEqual({ entries: 4, channels: 3 });
+      for (const [name, sequence] of [
+        ["long", 1],
+        ["long/2", 2],
+        ["short/3", 1002],
+      ] as const) {
+        expect(channels.has(name, sequence), name).toBe(true);
+      }
+      expect(channels.has("short/3", 3)).toBe(false); // in a file it may still lie
+      expect(channels.has("short/4", 4)).toBe(false);
+      expect(channels.gap(select("long", "long/2"), 0, -1)).toBeUndefined();
+      for (const name of ["short/3", "short/4"])
+        expect(channels.gap(select(name), 2, -1)).toEqual({ may: true, channels: [] });
+    }
   });
 
   test("meet many marks that concern nothing without a walk for each", () => {

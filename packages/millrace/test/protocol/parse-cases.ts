@@ -1,4 +1,4 @@
-import type { StreamEvent } from "../../src/protocol/parse.js";
+import type { StreamEvent } from "../../src/protocol/parse-text.js";
 
 /** What a parser told its handlers, in order. */
 export type Call =

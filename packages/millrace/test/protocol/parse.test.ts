@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
 import { MillraceError } from "../../src/protocol/errors.js";
-import { createParser, type Parser, type ParserOptions } from "../../src/protocol/parse.js";
+import { createParser, type Parser } from "../../src/protocol/parse.js";
+import { createTextParser, type ParserOptions } from "../../src/protocol/parse-text.js";
 import { type Call, parseCases } from "./parse-cases.js";
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
@@ -101,6 +102,16 @@ describe.each(parseCases)("$name", ({ input, calls, lastEventId = lastIdOf(calls
       expect(parse([bytes.subarray(0, at), bytes.subarray(at)]), `cut at ${at}`).toEqual(expected);
     }
   });
+  it("as text, cut anywhere", () => {
+    const text = new TextDecoder().decode(bytes);
+    for (let at = 0; at <= text.length; at++) expect(parseText(text, [at / text.length || 0])).toEqual(expected);
+    expect(
+      parseText(
+        text,
+        Array.from({ length: text.length }, (_, i) => i / text.length),
+      ),
+    ).toEqual(expected);
+  });
   it("byte by byte", () => expect(parse(cut(bytes, 1))).toEqual(expected));
   it("byte by byte with empty chunks between", () => {
     const empty = new Uint8Array(0);
@@ -113,6 +124,20 @@ describe.each(parseCases)("$name", ({ input, calls, lastEventId = lastIdOf(calls
     expect(parse(cut(all, 100)).calls.slice(2)).toEqual(calls);
   });
 });
+
+/** The same of the parser of text, which is fed by UTF-16 units: surrogates are cut, too. */
+function parseText(text: string, fractions: number[]): { calls: Call[]; lastEventId: string } {
+  const calls: Call[] = [];
+  const parser = createTextParser({
+    onEvent: (event) => calls.push({ event }),
+    onRetry: (retryMs) => calls.push({ retryMs }),
+    onComment: (comment) => calls.push({ comment }),
+    onLastEventId: (id) => calls.push({ movedTo: id }),
+  });
+  const cuts = fractions.map((fraction) => Math.round(fraction * text.length)).sort((a, b) => a - b);
+  for (const [i, from] of [0, ...cuts].entries()) parser.feed(text.slice(from, cuts[i] ?? text.length));
+  return { calls, lastEventId: parser.lastEventId };
+}
 
 describe("against the standard's text", () => {
   const fractions = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 12 });
@@ -131,10 +156,42 @@ describe("against the standard's text", () => {
     const stream = lineEnds.chain((end) => fc.array(fc.tuple(line, end), { maxLength: 40 }));
     fc.assert(
       fc.property(stream, fc.boolean(), fractions, (lines, bom, cuts) => {
-        const bytes = utf8((bom ? "\ufeff" : "") + lines.flat().join(""));
-        expect(parse(cutAt(bytes, cuts))).toEqual(parseByTheStandard(bytes));
+        const text = lines.flat().join("");
+        const bytes = utf8((bom ? "\ufeff" : "") + text);
+        const expected = parseByTheStandard(bytes);
+        expect(parse(cutAt(bytes, cuts))).toEqual(expected);
+        if (text.isWellFormed()) expect(parseText(text, cuts)).toEqual(expected);
       }),
       { numRuns: 500 },
+    );
+  });
+
+  // Around the sizes at which the parser changes its way: what it holds back, and what it decodes with which decoder.
+  it("long lines, ASCII or not, in chunks of any size", () => {
+    const letters = fc.constantFrom("a", "é", "€", "😀", "\ufffd");
+    const stretch = fc
+      .tuple(fc.array(letters, { minLength: 1, maxLength: 3 }), fc.integer({ min: 1, max: 900 }))
+      .map(([pattern, count]) => pattern.join("").repeat(count));
+    const line = fc
+      .tuple(fc.constantFrom("data: ", "id: ", "event: ", ": ", "unknown: "), fc.array(stretch, { maxLength: 3 }))
+      .map(([name, value]) => name + value.join(""));
+    const block = fc.tuple(fc.array(line, { maxLength: 4 }), fc.constantFrom("\n", "\r", "\r\n"));
+    const sizes = fc.array(fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 5000 })), {
+      minLength: 1,
+      maxLength: 8,
+    });
+    fc.assert(
+      fc.property(fc.array(block, { minLength: 1, maxLength: 6 }), sizes, (blocks, lengths) => {
+        const bytes = utf8(blocks.map(([lines, end]) => lines.map((text) => text + end).join("") + end).join(""));
+        const chunks: Uint8Array[] = [];
+        for (let at = 0, i = 0; at < bytes.length; i++) {
+          const size = lengths[i % lengths.length]!;
+          chunks.push(bytes.subarray(at, at + size));
+          at += size;
+        }
+        expect(parse(chunks)).toEqual(parseByTheStandard(bytes));
+      }),
+      { numRuns: 300 },
     );
   });
 
@@ -216,11 +273,11 @@ describe("reset", () => {
   });
 });
 
-describe("maxBlockBytes", () => {
+describe("maxBlockLength", () => {
   const tooLarge = expect.objectContaining({ code: "block_too_large" });
-  const overflows = (text: string, maxBlockBytes: number, size: number) => {
+  const overflows = (text: string, maxBlockLength: number, size: number) => {
     try {
-      parse(cut(utf8(text), size), { maxBlockBytes });
+      parse(cut(utf8(text), size), { maxBlockLength });
       return false;
     } catch (error) {
       expect(error).toEqual(tooLarge);
@@ -232,16 +289,16 @@ describe("maxBlockBytes", () => {
     ["one line", "data: 12345\n\n", 12],
     ["CRLF", "data: 1\r\ndata: 2\r\n\r\n", 18],
     ["CR", "data: 1\rdata: 2\r\r", 16],
-    ["UTF-8", "data: é€😀\ndata: é\n\n", 25],
+    ["not ASCII: as many as `length` says", "data: é€😀\ndata: é\n\n", 19],
     ["after another block", "data: 1\n\ndata: 12345\n\n", 12],
-    ["after a block in UTF-8", "data: 1é\n\ndata: €€€€€\n\n", 22],
+    ["after a block that is not ASCII", "data: 1é\n\ndata: €€€€€\n\n", 12],
     ["comments and unknown fields count", ": 1\nx: 2\ndata: 3\n\n", 17],
-    ["an unfinished line", "data: 1\n\ndata: 12345", 11],
-    ["unfinished lines", "data: 1\r\n\r\ndata: é\r\ndata: 12345\r\n", 23],
-  ])("%s: exact, however it is cut", (_, text, blockBytes) => {
+    ["an unfinished block", "data: 1\n\ndata: 12345\n", 12],
+    ["an unfinished block of two lines", "data: 1\r\n\r\ndata: é\r\ndata: 12345\r\n", 22],
+  ])("%s: exact, however it is cut", (_, text, blockLength) => {
     for (let size = 1; size <= text.length * 4; size++) {
-      expect(overflows(text, blockBytes, size), `chunks of ${size}, at the cap`).toBe(false);
-      expect(overflows(text, blockBytes - 1, size), `chunks of ${size}, over the cap`).toBe(true);
+      expect(overflows(text, blockLength, size), `chunks of ${size}, at the cap`).toBe(false);
+      expect(overflows(text, blockLength - 1, size), `chunks of ${size}, over the cap`).toBe(true);
     }
   });
 
@@ -251,14 +308,14 @@ describe("maxBlockBytes", () => {
   });
 
   it("stops before it stores what is too large", () => {
-    const { calls, parser } = recordingParser({ maxBlockBytes: 100 });
+    const { calls, parser } = recordingParser({ maxBlockLength: 100 });
     parser.feed(utf8("data: a\n\ndata: "));
     expect(() => parser.feed(new Uint8Array(1_000_000).fill(120))).toThrow(tooLarge);
     expect(calls).toHaveLength(1);
   });
 
   it("leaves a dead parser until reset", () => {
-    const { calls, parser } = recordingParser({ maxBlockBytes: 10 });
+    const { calls, parser } = recordingParser({ maxBlockLength: 10 });
     expect(() => parser.feed(utf8("data: 1234567890"))).toThrow(MillraceError);
     expect(() => parser.feed(utf8("\n\ndata: a\n\n"))).toThrow(tooLarge);
     expect(calls).toEqual([]);
@@ -268,22 +325,31 @@ describe("maxBlockBytes", () => {
   });
 
   it("begins again with reset", () => {
-    const { calls, parser } = recordingParser({ maxBlockBytes: 12 });
+    const { calls, parser } = recordingParser({ maxBlockLength: 12 });
     parser.feed(utf8("data: 12345\n"));
     parser.reset();
     parser.feed(utf8("data: 12345\n\n"));
     expect(calls).toHaveLength(1);
   });
 
-  it("is 16 MiB by default", () => {
+  it("is 16 Mi characters by default", () => {
     const { parser } = recordingParser();
     const mebibyte = new Uint8Array(1024 * 1024).fill(120);
     for (let i = 0; i < 16; i++) parser.feed(mebibyte);
-    expect(() => parser.feed(utf8("x"))).toThrow(tooLarge);
+    expect(() => parser.feed(utf8("x\n"))).toThrow(tooLarge);
+  });
+
+  it("is told within 1 KiB of a line that does not end", () => {
+    const { parser } = recordingParser({ maxBlockLength: 3000 });
+    for (let bytes = 0; bytes < 3000; bytes += 10) parser.feed(utf8("é".repeat(5)));
+    for (let bytes = 0; bytes < 2990; bytes += 10) parser.feed(utf8("é".repeat(5)));
+    expect(() => {
+      for (let bytes = 0; bytes <= 1024; bytes += 10) parser.feed(utf8("é".repeat(5)));
+    }).toThrow(tooLarge);
   });
 
   it("is off with Infinity", () => {
-    const { calls, parser } = recordingParser({ maxBlockBytes: Number.POSITIVE_INFINITY });
+    const { calls, parser } = recordingParser({ maxBlockLength: Number.POSITIVE_INFINITY });
     const mebibyte = new Uint8Array(1024 * 1024).fill(120);
     parser.feed(utf8("data: "));
     for (let i = 0; i < 17; i++) parser.feed(mebibyte);
@@ -291,8 +357,8 @@ describe("maxBlockBytes", () => {
     expect(calls.map((call) => "event" in call && call.event.data.length)).toEqual([17 * 1024 * 1024]);
   });
 
-  it.each([0, -1, Number.NaN])("refuses %s", (maxBlockBytes) => {
-    expect(() => recordingParser({ maxBlockBytes })).toThrow(expect.objectContaining({ code: "invalid_option" }));
+  it.each([0, -1, Number.NaN])("refuses %s", (maxBlockLength) => {
+    expect(() => recordingParser({ maxBlockLength })).toThrow(expect.objectContaining({ code: "invalid_option" }));
   });
 });
 

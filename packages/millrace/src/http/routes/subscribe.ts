@@ -34,6 +34,10 @@ export async function follow(
   if (exchange.gone) return;
   if (hub.draining)
     throw new Problem(503, "closed", "the hub is shutting down: come back in a moment", { "retry-after": "1" });
+  if (lastEventId && hub.isOver(selection, lastEventId)) {
+    exchange.respond(204, headers); // a stream that nothing ever comes on would stay open for good
+    return;
+  }
   const { remoteAddress } = exchange;
   const options: ConnectOptions = {
     selection,

@@ -5,7 +5,7 @@ import { withDefaults } from "../../protocol/index.js";
 import { Channels } from "../channels.js";
 import { Epochs } from "../epochs.js";
 import { Keys } from "../keys.js";
-import { defaultRetention, type Log, type Retention } from "../log.js";
+import { defaultRetention, type Log, type Retention, type RetentionPolicy } from "../log.js";
 import { SequencedLog } from "../sequenced.js";
 import { parseSegmentName } from "./files.js";
 import { type Lock, lockStore } from "./lock.js";
@@ -17,6 +17,11 @@ export type { Durability };
 
 export interface DiskLogOptions {
   readonly retention?: Partial<Retention>;
+  /**
+   * What some channels keep instead: the first whose pattern holds a channel counts. A store that is opened with other
+   * ones keeps from then on what those say; what was dropped before does not come back.
+   */
+  readonly policies?: readonly RetentionPolicy[];
   /** Default `process`. */
   readonly durability?: Durability;
   /** Memory for the newest entries, in bytes. Default 8 MiB. */
@@ -32,16 +37,16 @@ export interface DiskLogOptions {
  * The end of the store may be torn by a crash: it is cut. A store that is damaged otherwise is set aside whole, in a
  * folder within, and a new one begins: clients are told a gap.
  * @throws MillraceError `store_locked` when another process has it open, `store_newer` when this version cannot read it,
- * `store_full` when there is no room for a new one
+ * `store_full` when there is no room for a new one, `invalid_option` for a policy that is none
  */
 export async function openDiskLog(folder: string, options: DiskLogOptions = {}): Promise<Log> {
-  const { durability = "process", cacheBytes = 8 * 1024 * 1024 } = options;
+  const { durability = "process", cacheBytes = 8 * 1024 * 1024, policies = [] } = options;
   const onNotice = options.onNotice ?? ((message) => process.emitWarning(message, "MillraceWarning"));
   const retention = withDefaults(defaultRetention, options.retention);
   fs.mkdirSync(folder, { recursive: true });
   const lock = await lockStore(folder);
   try {
-    return openLocked(path.resolve(folder), lock, { retention, durability, cacheBytes, onNotice });
+    return openLocked(path.resolve(folder), lock, { retention, policies, durability, cacheBytes, onNotice });
   } catch (error) {
     await lock.release();
     throw error;
@@ -53,6 +58,7 @@ function openLocked(
   lock: Lock,
   {
     retention,
+    policies,
     durability,
     cacheBytes,
     onNotice,
@@ -61,7 +67,7 @@ function openLocked(
   const bootId = readBootId();
   const attempt = () => {
     const segments = new Segments();
-    const channels = new Channels(retention, (sequence, bytes) => segments.release(sequence, bytes));
+    const channels = new Channels(retention, (sequence, bytes) => segments.release(sequence, bytes), policies);
     const keys = new Keys(retention.keyAgeMs);
     try {
       const { checkpoint, tail, torn, lost } = recover({ folder, bootId, segments, channels, keys });

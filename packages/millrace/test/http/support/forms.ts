@@ -40,7 +40,7 @@ export interface Form {
 
 type Head = (name: string) => string | undefined;
 
-function answerOf(status: number, header: Head, body: AsyncIterable<Uint8Array>, leave: () => void): Answer {
+export function answerOf(status: number, header: Head, body: AsyncIterable<Uint8Array>, leave: () => void): Answer {
   const text = async () => {
     const parts: Uint8Array[] = [];
     for await (const part of body) parts.push(part);
@@ -86,7 +86,7 @@ export function callHttp1(port: number, target: string, call: Call = {}, agent?:
   });
 }
 
-function callHttp2(port: number, target: string, call: Call): Promise<Answer> {
+export function callHttp2(port: number, target: string, call: Call): Promise<Answer> {
   const { method = "GET", headers = {}, body, unfinished, signal } = call;
   return new Promise((resolve, reject) => {
     const session = http2.connect(`http://127.0.0.1:${port}`);

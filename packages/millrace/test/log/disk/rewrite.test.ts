@@ -186,6 +186,35 @@ describe("a store with quiet and noisy channels", () => {
     expect(await dataIn(other, "*")).toEqual(["new"]);
   });
 
+  test("applies the policies it is opened with, and gives back what they drop", async () => {
+    const loose = { totalBytes: 40e6, events: Infinity };
+    await using subject = store({ retention: loose });
+    let log = await subject.open();
+    await fill(log, 0, 5000);
+    const { tail } = log;
+    const position = log.position(tail);
+    expect(log.stats().entries).toBe(5010);
+    await log.close();
+    const policies = [
+      { channels: "noisy", retention: { events: 100 } },
+      { channels: "quiet/*", retention: { ageMs: Infinity } },
+    ];
+    log = await subject.open({ retention: { ...loose, totalBytes: 4e6, ageMs: 100 }, policies });
+    await expectRight(log, 5000);
+    await tidy(log);
+    // Rewritten, swept, and grown by a channel of which nothing is kept: what the policies keep stays.
+    await log.append([event("other")]);
+    await untilSwept("the other is gone", () => log.stats().entries <= 10);
+    await log.close();
+    log = await subject.open({ retention: loose });
+    expect(await dataIn(log, "quiet/*")).toHaveLength(10);
+    expect(await dataIn(log, "noisy", "other")).toEqual([]);
+    expect(log.locate(position)).toEqual({ sequence: tail, lost: "no" });
+    const { gap } = await log.read({ selection: select("noisy", "quiet/*", "other"), after: 0, limitBytes: 1 });
+    expect(gap).toEqual({ may: false, channels: ["noisy", "other"] });
+    expect(subject.notices).toEqual([]);
+  });
+
   test("removes files that hold nothing any more", async () => {
     await using subject = store({ retention: { totalBytes: 4e6, ageMs: 200, keyAgeMs: 1 } });
     const log = await subject.open();

@@ -1,0 +1,37 @@
+import type { EventSourceFetchInit, FetchLikeResponse } from "./web-types.js";
+
+/** What a request for an event stream is made with (WHATWG HTML, "Server-sent events"). */
+export function requestInit(lastEventId: string, withCredentials: boolean, signal: AbortSignal): EventSourceFetchInit {
+  const init: EventSourceFetchInit = {
+    mode: "cors",
+    redirect: "follow",
+    headers: { Accept: "text/event-stream" },
+    cache: "no-store",
+    signal,
+  };
+  if (lastEventId !== "") init.headers["Last-Event-ID"] = utf8Header(lastEventId);
+  // Some runtimes of servers refuse the member: where it says nothing, and there is no page, it is left out.
+  if (withCredentials) init.credentials = "include";
+  else if ("window" in globalThis) init.credentials = "same-origin";
+  return init;
+}
+
+/** A header is a string of bytes, and that of the id is UTF-8: `fetch` throws at characters above U+00FF. */
+function utf8Header(text: string): string {
+  let header = "";
+  for (const byte of new TextEncoder().encode(text)) header += String.fromCharCode(byte);
+  return header;
+}
+
+/** Why a response is no event stream; undefined when it is one. */
+export function refusalOf({ status, headers, body }: FetchLikeResponse): string | undefined {
+  if (status === 204) return "The server has answered 204: it wants no reconnection";
+  if (status !== 200) return `The server has answered ${status}, not 200`;
+  const type = headers.get("content-type") ?? "";
+  // Of a header that came twice the last one counts (Fetch, "extract a MIME type").
+  if (!/(^|,)\s*text\/event-stream\s*(;[^,]*)?$/i.test(type)) {
+    return `The server has answered with content of type ${JSON.stringify(type)}, not text/event-stream`;
+  }
+  if (body && typeof body.getReader !== "function") return "The body of the answer is no web ReadableStream";
+  return undefined;
+}
