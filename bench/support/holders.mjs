@@ -29,7 +29,7 @@ function next() {
   };
   socket.on("data", hear);
   socket.on("close", () => {
-    throw new Error(`the server closed a stream: ${heard}`);
+    throw new Error(`the server closed stream ${open} of ${connections}: ${heard}`);
   });
 }
 for (let at = 0; at < Math.min(atOnce, connections); at++) next();

@@ -1,5 +1,4 @@
 import { fork } from "node:child_process";
-import { once } from "node:events";
 import fs from "node:fs";
 import os from "node:os";
 
@@ -13,12 +12,17 @@ export function start(script, args, { cpu, ...options } = {}) {
   });
 }
 
-/** The next message for which `wanted` is true. */
-export async function message(child, wanted = () => true) {
-  for (;;) {
-    const [value] = await once(child, "message");
-    if (wanted(value)) return value;
-  }
+/** The next message for which `wanted` is true; rejects when the child ends without one. */
+export function message(child, wanted = () => true) {
+  return new Promise((resolve, reject) => {
+    const hear = (value) => wanted(value) && settle(resolve, value);
+    const end = (code) => settle(reject, new Error(`${child.spawnargs.join(" ")} ended, with ${code}`));
+    const settle = (how, value) => {
+      child.off("message", hear).off("exit", end);
+      how(value);
+    };
+    child.on("message", hear).on("exit", end);
+  });
 }
 
 const ticksPerSecond = 100;

@@ -4,6 +4,7 @@ import type { Api } from "./api.js";
 import { admitted, type Refusal } from "./authorize.js";
 import { preflightHeaders } from "./cors.js";
 import type { Exchange, Headers } from "./exchange.js";
+import { streamHeaders } from "./headers.js";
 import { type AnyRequest, mounted, type Route } from "./mounted.js";
 import { Problem } from "./problem.js";
 import { follow } from "./routes/subscribe.js";
@@ -45,8 +46,9 @@ export function hubStream<R extends AnyRequest, Rest extends unknown[]>(
       answering(exchange, { cors, onError }, (headers) => {
         const { method } = exchange;
         if (method === "OPTIONS") return exchange.respond(204, { ...headers, ...preflightHeaders(exchange, cors) });
-        if (method !== "GET")
-          throw new Problem(405, "method_not_allowed", `${exchange.path} knows GET`, { allow: "GET" });
+        if (method !== "GET" && method !== "HEAD") {
+          throw new Problem(405, "method_not_allowed", `${exchange.path} knows GET`, { allow: "GET, HEAD" });
+        }
         return answer(api, exchange, headers, () => select(exchange.raw as R, ...rest));
       }),
     trustedProxies,
@@ -61,6 +63,7 @@ async function answer(
 ): Promise<void> {
   const selected = await select();
   const { channels, rewind, form, ...identity } = followingOf(selected);
+  if (exchange.method === "HEAD") return exchange.respond(200, { ...headers, ...streamHeaders });
   const wanted = wantedOn(typeof channels === "string" ? [channels] : channels, exchange.query);
   const mine = { ...wanted, ...(rewind === undefined ? {} : { rewind }), ...(form === undefined ? {} : { form }) };
   await follow(api, exchange, headers, mine, () => identity);

@@ -123,11 +123,12 @@ class NodeExchange implements Exchange {
   }
 
   stream(headers: Headers): Sink {
+    announceHead(this.#response, headers);
     const joined = joinHeaders(this.#response.getHeaders(), headers);
     if ("stream" in this.#response) {
       const { stream } = this.#response;
       this.status = 200;
-      stream.respond({ ":status": 200, ...joined });
+      if (!stream.headersSent) stream.respond({ ":status": 200, ...joined });
       return new Http2Sink(stream);
     }
     const { socket } = this.raw;
@@ -143,4 +144,14 @@ class NodeExchange implements Exchange {
   onGone(listener: () => void): void {
     this.#response.once("close", listener);
   }
+}
+
+/**
+ * Middleware that has something to add to every head, such as a session's cookie, waits for it in the place of `writeHead`
+ * (the package on-headers). A stream's head is written past the response: it would never hear of it.
+ */
+function announceHead(response: NodeResponse, headers: Headers): void {
+  if (!Object.hasOwn(response, "writeHead") || response.headersSent) return;
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  response.writeHead(200);
 }

@@ -54,7 +54,7 @@ export class Channels {
   #forgottenAt = 0;
   #last = 0;
   /** While an earlier run's entries are added: see `DropRecord.through`, and what `restore` was told. */
-  #restored = { through: 0, lostThrough: 0 };
+  #restored = { through: 0, lostThrough: 0, nowMs: -Infinity };
   forgottenThrough = 0;
   entries = 0;
   bytes = 0;
@@ -92,6 +92,9 @@ export class Channels {
     this.entries++;
     this.bytes += bytes;
     this.#addedBytes += bytes;
+    // What a crash brought back is dropped here and not by the next sweep: counted with the bytes in all, it would push
+    // out what is older and kept for longer.
+    if (timeMs <= this.#restored.nowMs - rule.ageMs) while (ring.length > 0) this.#drop(channel, this.#restored.nowMs);
     while (ring.length > 1 && (ring.length > rule.events || ring.bytes > rule.bytes)) this.#drop(channel, timeMs);
     rule.added(sequence, timeMs);
     this.#last = sequence;
@@ -186,7 +189,7 @@ export class Channels {
    */
   restore({ channels, forgottenThrough, unknown, through }: DropRecord, lostThrough: number, nowMs: number): void {
     this.forgottenThrough = Math.max(forgottenThrough, lostThrough);
-    this.#restored = { through, lostThrough };
+    this.#restored = { through, lostThrough, nowMs };
     const known = (name: string) => {
       const channel = this.#channel(name, 0);
       channel.emptySinceMs = nowMs;
@@ -202,7 +205,7 @@ export class Channels {
 
   /** Call it once the entries of an earlier run are added. A log that lost its end gives those sequences out again. */
   endRestore(tail: number): void {
-    this.#restored.through = 0;
+    this.#restored = { through: 0, lostThrough: 0, nowMs: -Infinity };
     for (const channel of this.#all.values()) {
       channel.droppedThrough = Math.min(channel.droppedThrough, tail);
       channel.unknownThrough = Math.min(channel.unknownThrough, tail);

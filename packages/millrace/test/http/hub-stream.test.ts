@@ -102,6 +102,7 @@ describe("a route of the application's own", () => {
     expect(JSON.parse(envelope.data)).toMatchObject({ channel: "news", data: 2 });
     expect((await get("", { "last-event-id": "millrace.closed" })).status).toBe(204);
     expect((await get("", {}, "POST")).status).toBe(405);
+    expect((await get("", {}, "HEAD")).headers.get("content-type")).toContain("text/event-stream");
     expect((await get("?rewind=x")).status).toBe(400);
   });
 

@@ -94,7 +94,7 @@ describe("channels", () => {
           ["long/2", 1001],
         ];
         for (const [name, sequence] of [...entries, ["short/3", 1002] as const]) {
-          if (channels.has(name, sequence)) channels.add(name, sequence, 50, 0, 1000);
+          if (channels.has(name, sequence)) channels.add(name, sequence, 50, 0, sequence === 1002 ? 1300 : sequence);
         }
         channels.endRestore(1002);
       }
@@ -111,6 +111,30 @@ describe("channels", () => {
       expect(channels.gap(select("long", "long/2"), 0, -1)).toBeUndefined();
       for (const name of ["short/3", "short/4"])
         expect(channels.gap(select(name), 2, -1)).toEqual({ may: true, channels: [] });
+    }
+  });
+
+  test("that a crash brings back do not push out what is kept for longer", () => {
+    const policies = [{ channels: "short", retention: { ageMs: 100 } }];
+    const retention = { ...defaultRetention, totalBytes: 1000 };
+    const run = (channels: Channels) => {
+      channels.add("long", 1, 500, 0, 0);
+      channels.add("short", 2, 400, 0, 0);
+      if (channels.entries === 2) channels.sweep(200);
+      channels.add("long", 3, 400, 0, 200);
+      return channels;
+    };
+    const channels = run(new Channels(retention, () => {}, policies));
+    const again = new Channels(retention, () => {}, policies);
+    again.restore({ channels: {}, forgottenThrough: 0, unknown: {}, through: 0 }, 0, 200);
+    run(again).endRestore(3);
+    for (const each of [channels, again]) {
+      expect([1, 2, 3].map((sequence) => each.has(sequence === 2 ? "short" : "long", sequence))).toEqual([
+        true,
+        false,
+        true,
+      ]);
+      expect(each.gap(select("short"), 0, -1)).toEqual({ may: false, channels: ["short"] });
     }
   });
 

@@ -213,6 +213,14 @@ describe("against the standard's text", () => {
   });
 });
 
+it("a piece whose text is as long as its bytes need not be ASCII", () => {
+  // Of the second chunk, one byte makes two characters and one makes none yet.
+  const chunks = [[..."\ndata: "].map((letter) => letter.charCodeAt(0)).concat(0xf0, 0x9f, 0x98)];
+  chunks.push([0x80, ...[..."\ndata: "].map((letter) => letter.charCodeAt(0)), 0xc3], [0xa9, 10, 10]);
+  const { calls } = parse(chunks.map((chunk) => Uint8Array.from(chunk)));
+  expect(calls).toEqual([expect.objectContaining({ event: expect.objectContaining({ data: "😀\né" }) })]);
+});
+
 describe("at once", () => {
   it("a bare CR ends a line without waiting for an LF", () => {
     const { calls, parser } = recordingParser();
