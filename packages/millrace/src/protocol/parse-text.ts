@@ -54,7 +54,7 @@ export function createTextParser(
   { maxBlockLength = 2 ** 24 }: ParserOptions = {},
 ): TextParser {
   if (!(maxBlockLength > 0)) {
-    throw new MillraceError("invalid_option", `maxBlockLength must be above 0: ${maxBlockLength}`);
+    throw new MillraceError("invalid_option", `maxBlockLength must exceed 0: ${maxBlockLength}`);
   }
   let lastEventId = "";
   let line: string; // the unfinished line; only added to, since each search in it would copy it
@@ -85,7 +85,7 @@ export function createTextParser(
     assertFits(line.length, room);
   }
 
-  /** `lf` is where the next LF is, at the earliest. */
+  /** `lf` is where the first line end is; -1 when that is not known. */
   function parse(text: string, start: number, lf: number, isAscii?: boolean): void {
     const length = text.length;
     if (afterCr && start < length) {
@@ -95,7 +95,7 @@ export function createTextParser(
         if (room < maxBlockLength) room--;
       }
     }
-    let cr = find(text, "\r", start);
+    let cr = find(text, "\r", lf < 0 ? start : lf);
     let blockStart = start;
     let left = room;
     let noNul: boolean | undefined;
@@ -154,7 +154,7 @@ export function createTextParser(
 
   function assertFits(length: number, room: number): void {
     if (length > room) {
-      throw new MillraceError("block_too_large", `A block exceeds maxBlockLength, ${maxBlockLength}`);
+      throw new MillraceError("block_too_large", `Block exceeds maxBlockLength: ${maxBlockLength}`);
     }
   }
 
