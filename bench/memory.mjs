@@ -31,17 +31,17 @@ function memoryOf(pid) {
   return { rss: field("Rss"), pss: field("Pss"), private: field("Private_Dirty") + field("Private_Clean") };
 }
 
-/** Resolves to the memory of a process when it has stayed the same, but for one part in two hundred, for 8 seconds. */
+/** Resolves to the memory of a process when it has stayed the same, but for two parts in a hundred, for 10 seconds. */
 async function settled(pid) {
   let first = memoryOf(pid);
   let sinceMs = performance.now();
   for (let tries = 0; tries < 240; tries++) {
     await sleep(500);
     const now = memoryOf(pid);
-    if (Math.abs(now.rss - first.rss) > first.rss / 200) {
+    if (Math.abs(now.rss - first.rss) > first.rss / 50) {
       first = now;
       sinceMs = performance.now();
-    } else if (performance.now() - sinceMs > 8000) return now;
+    } else if (performance.now() - sinceMs > 10_000) return now;
   }
   throw new Error("the process does not settle");
 }

@@ -12,8 +12,10 @@ let open = 0;
 
 function next() {
   if (begun === connections) return;
-  const localAddress = `127.0.0.${1 + Math.floor(begun++ / perAddress)}`;
-  const socket = net.connect({ port, host: "127.0.0.1", localAddress });
+  const address = Math.floor(begun++ / perAddress);
+  // The first is left to the system: it also takes ports that wait for the end of connections to other servers.
+  const from = address === 0 ? {} : { localAddress: `127.0.0.${1 + address}` };
+  const socket = net.connect({ port, host: "127.0.0.1", ...from });
   socket.write(request);
   socket.on("error", (error) => {
     throw error;

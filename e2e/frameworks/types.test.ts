@@ -32,6 +32,11 @@ test("Express", () => {
     "/:channel",
     hub.stream((request: ExpressRequest<{ channel: string }>) => request.params.channel),
   );
+  app.get(
+    "/feed",
+    authenticate,
+    hub.stream((request: ExpressRequest) => ({ channels: "news", prefixes: "stocks/", user: request.path })),
+  );
 });
 
 test("Hono", () => {

@@ -8,15 +8,22 @@
 // To see: both windows have everything, in the same order; close one, say something, open it again: nothing is missing.
 import { createHub, createServer } from "millrace";
 
+const rooms = new Set(["kitchen", "hall"]);
 const hub = createHub();
 const server = createServer({ port: Number(process.env.PORT ?? 3000) });
 
 server.get(
   "/rooms/:room",
-  hub.stream(({ params }) => ({ channels: `rooms/${params.room}`, rewind: 50 })),
+  hub.stream(({ params: { room } }) =>
+    rooms.has(room) ? { channels: `rooms/${room}`, rewind: 50 } : { refuse: 404, reason: "there is no such room" },
+  ),
 );
 
 server.post("/rooms/:room", async (request, response) => {
+  if (!rooms.has(request.params.room)) {
+    response.statusCode = 404;
+    return { error: "there is no such room" };
+  }
   const { name, text } = (await request.json()) ?? {};
   if (typeof name !== "string" || typeof text !== "string" || text === "") {
     response.statusCode = 400;

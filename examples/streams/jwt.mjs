@@ -32,7 +32,10 @@ server.stream(
   { authorize: tickets.or(verify) },
 );
 
-server.post("/tickets", ({ identity }) => ({ ticket: tickets.issue(identity) }), { authorize: verify });
+server.post("/tickets", ({ identity }) => ({ ticket: tickets.issue(identity) }), {
+  authorize: verify,
+  action: "subscribe", // asking for a ticket is: nothing is published
+});
 
 console.log(`Streams for those with a token are at ${await server.run()}/events`);
 const token = await new SignJWT({ roles: ["reader"] })

@@ -10,7 +10,7 @@
 // To see: what is sent to ann waits for her until she comes; a connection that is not there is told apart (404), and
 // nothing is stored for it. An error stays on the page until it is clicked, all else goes by itself.
 import { randomUUID } from "node:crypto";
-import { createHub, createServer, MillraceError } from "millrace";
+import { createHub, createServer } from "millrace";
 
 const hub = createHub({
   onConnection: ({ id }, what) => {
@@ -29,22 +29,24 @@ server.get(
   hub.stream(({ params: { user } }) => ({ channels: "general", user, roles: rolesOf.get(user) ?? [], rewind: 10 })),
 );
 
-async function notification(request) {
-  const { type = "info", message } = (await request.json()) ?? {};
-  if (typeof message !== "string")
-    throw new MillraceError("invalid_event", 'send {"type": "info", "message": "Hello"}');
-  return { event: "notification", data: { id: randomUUID(), type, message, timestamp: Date.now() } };
+/** A route to which a notification is posted, and what is done with it. */
+function notifying(path, send) {
+  server.post(path, async (request, response) => {
+    const { type = "info", message } = (await request.json()) ?? {};
+    if (typeof message !== "string") {
+      response.statusCode = 400;
+      return { error: 'send {"type": "info", "message": "Hello"}' };
+    }
+    const data = { id: randomUUID(), type, message, timestamp: Date.now() };
+    return send({ event: "notification", data }, request.params, response);
+  });
 }
 
-server.post("/users/:user", async (request) => ({
-  id: await hub.sendToUser(request.params.user, await notification(request)),
-}));
-server.post("/roles/:role", async (request) => ({
-  id: await hub.sendToRole(request.params.role, await notification(request)),
-}));
-server.post("/everyone", async (request) => ({ id: await hub.broadcast(await notification(request)) }));
-server.post("/connections/:id", async (request, response) => {
-  const there = await hub.sendToConnection(request.params.id, await notification(request));
+notifying("/users/:user", async (event, { user }) => ({ id: await hub.sendToUser(user, event) }));
+notifying("/roles/:role", async (event, { role }) => ({ id: await hub.sendToRole(role, event) }));
+notifying("/everyone", async (event) => ({ id: await hub.broadcast(event) }));
+notifying("/connections/:id", async (event, { id }, response) => {
+  const there = await hub.sendToConnection(id, event);
   if (!there) response.statusCode = 404;
   return { there };
 });

@@ -3,6 +3,7 @@ import type { Api } from "./http/api.js";
 import { readOnly } from "./http/authorize.js";
 import { type FetchInfo, handleFetch } from "./http/fetch.js";
 import { type EventsRequest, handleEvents } from "./http/front.js";
+import { guarded } from "./http/guarded.js";
 import { hubStream, type Select } from "./http/hub-stream.js";
 import { Intake } from "./http/intake.js";
 import { defaultLimits, Gate } from "./http/limits.js";
@@ -12,7 +13,7 @@ import { hostOf, originOf } from "./http/origins.js";
 import { type Connection, type ConnectionFilter, Hub } from "./hub/index.js";
 import { createMemoryLog, type Log } from "./log/index.js";
 import { checkOptions, type MillraceOptions } from "./options.js";
-import { type AnyEvents, withDefaults } from "./protocol/index.js";
+import { type AnyEvents, checkFunction, withDefaults } from "./protocol/index.js";
 
 /**
  * A hub inside an application: publish from anywhere, and mount `stream`, `node` or `fetch` for clients. `E` names its
@@ -20,7 +21,7 @@ import { type AnyEvents, withDefaults } from "./protocol/index.js";
  */
 export interface Millrace<E extends object = AnyEvents>
   extends Pick<Hub<E>, "publish" | "broadcast" | "sendToConnection" | "sendToUser" | "sendToRole">,
-    Pick<Hub<E>, "subscribe" | "changeChannels" | "watchers" | "whileWatched" | "run">,
+    Pick<Hub<E>, "subscribe" | "changeChannels" | "disconnect" | "watchers" | "whileWatched" | "run">,
     Pick<Hub<E>, "position" | "stats" | "close" | "draining"> {
   readonly log: Log;
   /**
@@ -31,8 +32,6 @@ export interface Millrace<E extends object = AnyEvents>
   connection(id: string): Connection | undefined;
   /** The connections of one user. */
   connectionsOf(user: string): Iterable<Connection>;
-  /** Ends a connection. `reconnect: false` tells its client not to come back, a native EventSource too. Default true. */
-  disconnect(connection: Connection, options?: { reconnect?: boolean; reason?: string }): void;
   /** Answers the hub's routes on `node:http` and `node:http2`. Resolves to false when the path is none of them. */
   node(request: NodeRequest, response: NodeResponse): Promise<boolean>;
   /** Answers what `listen` of `millrace/http` has read itself: its `onEvents`. `authorize` gets that request as `raw`. */
@@ -48,6 +47,8 @@ export interface Millrace<E extends object = AnyEvents>
    * Makes a route of the application's own, behind its own middleware, on which clients follow what it chooses.
    *
    *     app.get("/feed", authenticate, hub.stream((request) => ({ channels: "news", user: request.user.id })));
+   *
+   * @throws MillraceError `invalid_option`
    */
   stream<R extends AnyRequest = AnyRequest, Rest extends unknown[] = unknown[]>(
     select: Select<R, Rest>,
@@ -76,9 +77,9 @@ export function createHub(options: MillraceOptions = {}): Millrace {
     allowedParameters = [],
     trustedProxies = [],
     onAnswer = () => {},
-    onError = (error) => console.error(error),
     heartbeatMs = 15_000,
   } = options;
+  const onError = guarded(options.onError ?? ((error) => console.error(error)));
   const cors = { origins: corsOrigins.map(originOf), loopback };
   const hosts = allowedHosts?.map(hostOf);
   const limits = withDefaults(defaultLimits, options.limits);
@@ -105,7 +106,9 @@ export function createHub(options: MillraceOptions = {}): Millrace {
       }, onError);
     },
     fetch: (request: Request, info?: FetchInfo) => handleFetch(api, request, info),
-    stream: <R extends AnyRequest = AnyRequest, Rest extends unknown[] = unknown[]>(select: Select<R, Rest>) =>
-      hubStream(api, trustedProxies, select),
+    stream: <R extends AnyRequest = AnyRequest, Rest extends unknown[] = unknown[]>(select: Select<R, Rest>) => {
+      checkFunction("stream", select, '(request) => "news"');
+      return hubStream(api, trustedProxies, select);
+    },
   });
 }

@@ -21,6 +21,7 @@ export type {
   HubEvent,
   HubStats,
   Identity,
+  Produced,
   PublishOptions,
   ReadOptions,
   RunEnd,
@@ -41,4 +42,4 @@ export {
   type MillraceErrorCode,
   type PublishEvent,
 } from "./protocol/index.js";
-export type { EventStream, SendEvent, StreamHandler, StreamIdentity } from "./stream/index.js";
+export type { EventStream, Sendable, SendEvent, Source, StreamHandler, StreamIdentity } from "./stream/index.js";

@@ -1,6 +1,6 @@
 /** What compiles and what must not: `tsc -b` checks this file; at run time it only shows that the code is valid. */
 import { describe, expectTypeOf, test } from "vitest";
-import type { createHub, HubEvent, Millrace, PublishEvent } from "../src/index.js";
+import type { Connection, createHub, HubEvent, Millrace, PublishEvent, RunEnd } from "../src/index.js";
 
 interface Events {
   price: { symbol: string; price: number };
@@ -25,6 +25,11 @@ describe("a hub whose events are named", () => {
       // @ts-expect-error a run keeps to the map, too
       await run.send({ event: "token", data: "x" });
     }),
+    hub.run("answers/2", async function* (run) {
+      yield { event: "joined", data: { user: run.channel } };
+    }),
+    hub.run("answers/3", (run) => run.send({ data: "x" })),
+    hub.run("answers/4", () => {}),
   ];
 
   const mistakes = (hub: Millrace<Events>) => [
@@ -49,14 +54,25 @@ describe("a hub whose events are named", () => {
     hub.publish({ event: "joined", data: { user: "ann" }, chanel: "x" }),
     // @ts-expect-error those whom it goes to are named already
     hub.sendToUser("ann", { channel: "news", event: "joined", data: { user: "bob" } }),
+    // @ts-expect-error what a run yields keeps to the map, too
+    hub.run("answers/1", async function* () {
+      yield { event: "token", data: "x" };
+    }),
     // @ts-expect-error the payload is of another event
     hub.broadcast({ event: "price", data: "1" }),
+    // @ts-expect-error of a generator nothing would run
+    hub.whileWatched("stocks", async function* () {
+      yield 1;
+    }),
+    // @ts-expect-error there is no such member
+    hub.changeChannels("id", { ad: ["stocks"] }),
   ];
 
   const read = async (hub: Millrace<Events>) => {
     for await (const { event, data } of hub.subscribe({ channels: ["*"] })) {
       if (event === "price") expectTypeOf(data).toEqualTypeOf<{ symbol: string; price: number }>();
       else if (event === "joined") expectTypeOf(data).toEqualTypeOf<{ user: string }>();
+      else if (event === "millrace.end") expectTypeOf(data).toEqualTypeOf<RunEnd>();
       else expectTypeOf(data).toEqualTypeOf<string>();
     }
   };
@@ -64,6 +80,7 @@ describe("a hub whose events are named", () => {
   test("wrong names and payloads do not compile, and no `any` is among its types", () => {
     expectTypeOf(publish).returns.toBeArray();
     expectTypeOf(mistakes).returns.toBeArray();
+    expectTypeOf<Millrace<Events>["disconnect"]>().parameter(0).toEqualTypeOf<Connection | string>();
     expectTypeOf(read).returns.toEqualTypeOf<Promise<void>>();
     expectTypeOf<HubEvent<Events>["data"]>().not.toBeAny();
     expectTypeOf<PublishEvent<Events>["data"]>().not.toBeAny();

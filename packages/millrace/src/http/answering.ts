@@ -1,7 +1,7 @@
 import { type CorsOptions, corsHeaders } from "./cors.js";
 import { type Exchange, type Headers, PeerGone } from "./exchange.js";
 import { plainHeaders } from "./headers.js";
-import { Problem, problemOf, respondProblem } from "./problem.js";
+import { Problem, respondProblem } from "./problem.js";
 
 export interface AnsweringOptions {
   readonly cors: CorsOptions;
@@ -11,7 +11,7 @@ export interface AnsweringOptions {
   readonly check?: (exchange: Exchange) => void;
 }
 
-/** Answers a request; what is thrown meanwhile becomes the answer. `run` is given the headers of every answer. */
+/** Answers a request; a Problem that is thrown meanwhile becomes the answer, all else is a 500, and told. `run` is given the headers of every answer. */
 export async function answering(
   exchange: Exchange,
   { cors, onError, check }: AnsweringOptions,
@@ -25,9 +25,9 @@ export async function answering(
     await run(headers);
   } catch (error) {
     if (error instanceof PeerGone) return;
-    const problem = problemOf(error);
-    if (!problem) onError(error);
+    const known = error instanceof Problem;
+    if (!known) onError(error);
     const internal = "something went wrong inside the server: its log says what";
-    respondProblem(exchange, problem ?? new Problem(500, "internal", internal), headers);
+    respondProblem(exchange, known ? error : new Problem(500, "internal", internal), headers);
   }
 }

@@ -25,7 +25,7 @@ export interface Api {
 
 export interface Answer {
   readonly method: string;
-  /** The route's pattern, not the path that was asked for. */
+  /** The route's pattern, not the path that was asked for; `hub.stream` for all routes of the application's own. */
   readonly route: string;
   readonly status: number;
   readonly durationMs: number;

@@ -24,6 +24,9 @@ export interface Refusal {
   readonly reason?: string;
 }
 
+/** What a refusal may be where a path is the application's own. */
+export type AnyRefusal = Refusal | { readonly refuse: 404; readonly reason?: string };
+
 /** `channels` are those of the request, `prefix/*` included; empty for `inspect` and `metrics`. */
 export type Authorize = (
   request: AccessRequest,
@@ -49,16 +52,21 @@ export async function admit(
   return admitted(await authorize(request, { action, channels }));
 }
 
-/** The identity that an application answered. @throws Problem 401 or 403 when it refused; TypeError when it is neither */
-export function admitted<T extends Identity>(answered: T | Refusal): T {
-  const answer = checked(answered);
+/** The identity that an application answered. @throws Problem when it refused; TypeError when it is neither */
+export function admitted<T extends Identity>(answered: T | AnyRefusal, asked: Asked = "authorize"): T {
+  const answer = checked(answered, asked);
   if (!("refuse" in answer)) {
     if ((answer.expiresAtMs ?? Infinity) <= Date.now()) throw unauthorized("these credentials have expired");
     return answer;
   }
   if (answer.refuse === 401) throw unauthorized(answer.reason ?? "credentials are needed: send Authorization: Bearer");
+  if (answer.refuse === 404) throw new Problem(404, "not_found", answer.reason ?? "there is nothing to follow here");
   throw new Problem(403, "forbidden", answer.reason ?? "these credentials do not allow it");
 }
+
+/** Which function of the application was asked, and how it may refuse. */
+type Asked = keyof typeof refusals;
+const refusals = { authorize: [401, 403], select: [401, 403, 404] };
 
 const unauthorized = (reason: string): Problem =>
   new Problem(401, "unauthorized", reason, { "www-authenticate": "Bearer" });
@@ -67,28 +75,38 @@ const unauthorized = (reason: string): Problem =>
  * Types do not reach an application in JavaScript, nor what came out of a token: a user that is a number read nothing of
  * its own, and a time that is NaN never came.
  */
-function checked<T extends Identity>(answer: T | Refusal): T | Refusal {
-  const mistake = (what: string, value: unknown, right: string) =>
-    new TypeError(`authorize answered ${what}${show(value)}: it is ${right}`);
+function checked<T extends Identity>(answer: T | AnyRefusal, asked: Asked): T | AnyRefusal {
+  const mistake = (what: string) => new TypeError(`${asked} answered ${what}`);
   if (typeof answer !== "object" || answer === null) {
-    throw mistake("", answer, 'an identity, such as { user: "ann" } or {}, or { refuse: 401 | 403 }');
+    const right = `an identity, such as { user: "ann" } or {}, or { refuse: ${refusals[asked].join(" | ")} }`;
+    throw mistake(`${show(answer)}: it is ${right}`);
   }
   if ("refuse" in answer) {
     const { refuse } = answer;
-    if (refuse !== 401 && refuse !== 403) throw mistake("refuse: ", refuse, "401 or 403");
+    if (!refusals[asked].includes(refuse)) {
+      throw mistake(`refuse: ${show(refuse)}: it is ${refusals[asked].join(" or ")}`);
+    }
     return answer;
   }
-  const { user, roles, expiresAtMs } = answer;
+  const wrong = mistakeIn(answer);
+  if (wrong !== undefined) throw mistake(wrong);
+  return answer;
+}
+
+/** What is wrong with an identity, and what would be right. */
+export function mistakeIn({ user, roles, expiresAtMs, change }: Identity): string | undefined {
+  const mistake = (what: string, value: unknown, right: string) => `${what}: ${show(value)}: it is ${right}`;
   if (user !== undefined && (typeof user !== "string" || user === "")) {
-    throw mistake("user: ", user, "a string that is not empty");
+    return mistake("user", user, "a string that is not empty");
   }
   if (roles !== undefined && !(Array.isArray(roles) && roles.every((role) => typeof role === "string"))) {
-    throw mistake("roles: ", roles, "an array of strings");
+    return mistake("roles", roles, "an array of strings");
   }
   if (expiresAtMs !== undefined && (typeof expiresAtMs !== "number" || Number.isNaN(expiresAtMs))) {
-    throw mistake("expiresAtMs: ", expiresAtMs, "a number, in milliseconds since 1970");
+    return mistake("expiresAtMs", expiresAtMs, "a number, in milliseconds since 1970");
   }
-  return answer;
+  if (change !== undefined && typeof change !== "boolean") return mistake("change", change, "true or false");
+  return undefined;
 }
 
 const show = (value: unknown): string =>

@@ -1,4 +1,5 @@
 import type { Exchange, Headers } from "./exchange.js";
+import { Problem } from "./problem.js";
 
 export interface CorsOptions {
   /** Origins whose pages may use the hub, such as `https://app.example.com`; `*` for any, without credentials. */
@@ -55,13 +56,23 @@ const isReading = ({ path }: Exchange, method: string): boolean =>
 export const isChannelsPath = (path: string): boolean => /^\/connections\/[^/]+\/channels$/.test(path);
 
 /** Whether a page may do that: change state only if it is of the hub's own origin, or of an allowed one. */
-export function mayAct(exchange: Exchange, { origins }: CorsOptions): boolean {
+export const mayAct = (exchange: Exchange, options: CorsOptions): boolean =>
+  isReading(exchange, exchange.method) || isTrusted(exchange, options);
+
+/** Whether it comes from no page, from one of the server's own origin, or of an allowed one. */
+export function isTrusted(exchange: Exchange, { origins }: CorsOptions): boolean {
   const origin = exchange.header("origin");
-  if (isReading(exchange, exchange.method)) return true;
   if (origin === undefined || origins.includes(origin) || origins.includes("*")) return true;
   const host = exchange.header("host");
   return host !== undefined && (origin === `http://${host}` || origin === `https://${host}`);
 }
+
+export const forbiddenOrigin = (): Problem =>
+  new Problem(
+    403,
+    "forbidden_origin",
+    "pages of this origin may not do that: corsOrigins (--cors-origin) names those that may",
+  );
 
 function isLoopbackOrigin(origin: string): boolean {
   return /^https?:\/\/(?:localhost|127(?:\.\d{1,3}){3}|\[::1\]|[a-z0-9-]+\.localhost)(?::\d+)?$/i.test(origin);

@@ -1,12 +1,16 @@
 import { randomUUID } from "node:crypto";
 import { validateHeaderName, validateHeaderValue } from "node:http";
 import {
+  type AnyEvents,
   checkNumber,
+  checkOptionKinds,
   closedId,
   encodeBlock,
   heartbeatBlock,
   invalidOption,
+  type Kind,
   keepaliveBlock,
+  MillraceError,
   maxTimerMs,
 } from "../protocol/index.js";
 import { Deadlines } from "../sink/deadlines.js";
@@ -15,6 +19,7 @@ import { answering } from "./answering.js";
 import { type Authorize, admit } from "./authorize.js";
 import { preflightHeaders } from "./cors.js";
 import type { Exchange, Headers } from "./exchange.js";
+import { guarded } from "./guarded.js";
 import { streamHeaders } from "./headers.js";
 import { type AnyRequest, mounted, type Route } from "./mounted.js";
 import { originOf } from "./origins.js";
@@ -22,10 +27,12 @@ import { Problem, retryLater } from "./problem.js";
 import { isFraming } from "./stream-head.js";
 
 export interface EventStreamOptions<R = AnyRequest> {
-  /** How often an idle stream is written to, in milliseconds. Default 15,000; 0 turns heartbeats off. */
+  /** How often a heartbeat is sent, in milliseconds. Default 15,000; 0 turns heartbeats off. */
   readonly heartbeatMs?: number;
   /** `comment` (default), or `event`: a `heartbeat` event that page code sees. */
   readonly heartbeatForm?: "comment" | "event";
+  /** A stream whose client has not taken what it was sent for so long is cut. Default Infinity: a peer may be as slow as it likes. */
+  readonly stallMs?: number;
   /** Clients are told at the start to wait so long before they reconnect, in milliseconds. Default: not told; browsers wait 3,000 or so. */
   readonly retryMs?: number;
   /** Further headers of the answer, or what makes them for one stream. What frames it (`Connection`, …) is left out. */
@@ -43,6 +50,20 @@ export interface EventStreamOptions<R = AnyRequest> {
   /** Told what a handler throws. Default: `console.error`. */
   readonly onError?: (error: unknown, request: R) => void;
 }
+
+const kinds: Readonly<Record<keyof EventStreamOptions, readonly Kind[]>> = {
+  heartbeatMs: ["number"],
+  heartbeatForm: ["string"],
+  stallMs: ["number"],
+  retryMs: ["number"],
+  headers: ["object", "function"],
+  id: ["function"],
+  corsOrigins: ["array"],
+  authorize: ["function"],
+  maxUnsentBytes: ["number"],
+  trustedProxies: ["array"],
+  onError: ["function"],
+};
 
 /** A route that answers with streams, and those that are open. */
 export type EventStreamRoute<R, Rest extends unknown[] = unknown[]> = Route<R, Rest> & {
@@ -73,15 +94,23 @@ export type EventStreamRoute<R, Rest extends unknown[] = unknown[]> = Route<R, R
  *
  * @throws MillraceError `invalid_option`
  */
-export function eventStream<R extends AnyRequest = AnyRequest, Rest extends unknown[] = unknown[]>(
-  handler: StreamHandler<R, Rest>,
-  options: EventStreamOptions<R> = {},
-): EventStreamRoute<R, Rest> {
-  const { heartbeatMs = 15_000, heartbeatForm = "comment", retryMs } = options;
+export function eventStream<
+  R extends AnyRequest = AnyRequest,
+  Rest extends unknown[] = unknown[],
+  E extends object = AnyEvents,
+>(handler: StreamHandler<R, Rest, E>, options: EventStreamOptions<R> = {}): EventStreamRoute<R, Rest> {
+  if (typeof handler !== "function")
+    throw invalidOption("handler", handler, "it is a function that writes to a stream");
+  checkOptionKinds("eventStream", options, kinds);
+  const { heartbeatMs: everyMs = 15_000, heartbeatForm = "comment", retryMs, stallMs = Infinity } = options;
+  const heartbeatMs = everyMs === Infinity ? 0 : everyMs;
   const { authorize, maxUnsentBytes = 1024 * 1024 } = options;
-  const { headers: more = {}, trustedProxies = [], onError = (error: unknown) => console.error(error) } = options;
+  const { headers: more = {}, trustedProxies = [] } = options;
+  const onError = guarded(options.onError ?? ((error: unknown) => console.error(error)));
   checkNumber("heartbeatMs", heartbeatMs, 0, maxTimerMs);
   checkNumber("retryMs", retryMs, 0, maxTimerMs);
+  checkNumber("stallMs", stallMs, Number.MIN_VALUE, Infinity);
+  if (typeof more === "object") checkHeaders(more);
   if (!Number.isInteger(retryMs ?? 0)) throw invalidOption("retryMs", retryMs, "it is a whole number");
   if (heartbeatForm !== "comment" && heartbeatForm !== "event") {
     throw invalidOption("heartbeatForm", heartbeatForm, "it is comment or event");
@@ -99,11 +128,21 @@ export function eventStream<R extends AnyRequest = AnyRequest, Rest extends unkn
     },
     onDeadline: (stream) => {
       if (stream.isOpen) stream.close({ reason: "expired" });
+      else if (stream.hasTaken()) deadlines.ending(stream);
       else stream.destroy();
+    },
+    onTick: () => {
+      if (stallMs === Infinity) return;
+      const nowMs = Date.now();
+      for (const stream of streams) if (stream.stalledMs(nowMs) > stallMs) stream.destroy();
     },
   });
 
-  const open = (exchange: Exchange, headers: Headers, identity: StreamIdentity, rest: Rest) => {
+  const open = (
+    exchange: Exchange,
+    headers: Headers,
+    { identity, lastEventId, rest }: { identity: StreamIdentity; lastEventId: string; rest: Rest },
+  ) => {
     const request = exchange.raw as R;
     const id = options.id?.(request) ?? randomUUID();
     const sink = exchange.stream({
@@ -113,7 +152,6 @@ export function eventStream<R extends AnyRequest = AnyRequest, Rest extends unkn
       "millrace-heartbeat-ms": String(heartbeatMs),
       ...checkedHeaders(typeof more === "function" ? more({ id }, request) : more),
     });
-    const lastEventId = exchange.header("last-event-id") ?? "";
     const stream = new OpenStream({
       ...{ id, sink, lastEventId, identity, maxUnsentBytes },
       onEnding: (ending) => deadlines.ending(ending),
@@ -121,6 +159,7 @@ export function eventStream<R extends AnyRequest = AnyRequest, Rest extends unkn
         deadlines.remove(closed);
         streams.delete(closed);
       },
+      onError: (error) => onError(error, request),
     });
     streams.add(stream);
     deadlines.add(stream, true);
@@ -133,13 +172,14 @@ export function eventStream<R extends AnyRequest = AnyRequest, Rest extends unkn
     answering(exchange, { cors, onError: (error) => onError(error, exchange.raw as R) }, async (headers) => {
       const { method } = exchange;
       if (method === "OPTIONS") return exchange.respond(204, { ...headers, ...preflightHeaders(exchange, cors) });
-      if (exchange.header("last-event-id") === closedId) return exchange.respond(204, headers);
+      const lastEventId = lastEventIdOf(exchange);
+      if (lastEventId === closedId) return exchange.respond(204, headers);
       const identity = authorize ? await admit(authorize, exchange, "subscribe", []) : {};
       if (exchange.gone) return;
       if (closing)
         throw new Problem(503, "closed", "this server is shutting down: come back in a moment", retryLater(1));
       if (method === "HEAD") return exchange.respond(200, { ...headers, ...streamHeaders });
-      open(exchange, headers, identity, rest);
+      open(exchange, headers, { identity, lastEventId, rest });
     });
 
   return Object.assign(mounted<R, Rest>(answer, trustedProxies), {
@@ -156,6 +196,19 @@ export function eventStream<R extends AnyRequest = AnyRequest, Rest extends unkn
       clearTimeout(timer);
     },
   });
+}
+
+/** The header, or the parameter `lastEventId`: a page that makes its `EventSource` anew can only write it there. */
+const lastEventIdOf = (exchange: Exchange): string =>
+  exchange.header("last-event-id") || (new URLSearchParams(exchange.query).get("lastEventId") ?? "");
+
+/** @throws MillraceError `invalid_option` */
+function checkHeaders(headers: Headers): void {
+  try {
+    checkedHeaders(headers);
+  } catch (cause) {
+    throw new MillraceError("invalid_option", `headers: ${(cause as Error).message}`, { cause });
+  }
 }
 
 /** A head is written as bytes: what an application took from a request could else add lines to it. */

@@ -1,9 +1,9 @@
-import { answering } from "./answering.js";
-import type { Answer, Api } from "./api.js";
-import { isChannelsPath, isLoopbackHost, mayAct, preflightHeaders } from "./cors.js";
+import type { Api } from "./api.js";
+import { forbiddenOrigin, isChannelsPath, mayAct, preflightHeaders } from "./cors.js";
 import { type Exchange, type Headers, hasBody } from "./exchange.js";
 import { plainHeaders } from "./headers.js";
-import { Problem } from "./problem.js";
+import { hubAnswer } from "./hub-answer.js";
+import { explained, Problem } from "./problem.js";
 import { changeChannels, endConnection, listConnections } from "./routes/connections.js";
 import { health, ready } from "./routes/health.js";
 import { showMetrics } from "./routes/metrics.js";
@@ -33,28 +33,13 @@ export async function handle(api: Api, exchange: Exchange): Promise<boolean> {
   const pattern = patternOf(exchange.path);
   const handlers = routes.get(pattern);
   if (!handlers) return false;
-  const startMs = performance.now();
-  const { cors, onError } = api;
-  await answering(exchange, { cors, onError, check: () => checkHost(api, exchange) }, (headers) =>
-    dispatch(api, exchange, headers, handlers),
-  );
-  const { method, status } = exchange;
-  if (status !== 0) tell(api, { method, status, route: pattern, durationMs: performance.now() - startMs });
+  await hubAnswer(api, exchange, pattern, (headers) => explained(() => dispatch(api, exchange, headers, handlers)));
   return true;
 }
 
 function patternOf(path: string): string {
   if (!path.startsWith("/connections/")) return path;
   return isChannelsPath(path) ? "/connections/*/channels" : "/connections/*";
-}
-
-/** What an application does with it must not undo the answer. */
-function tell({ onAnswer, onError }: Api, answer: Answer): void {
-  try {
-    onAnswer(answer);
-  } catch (error) {
-    onError(error);
-  }
 }
 
 function dispatch(api: Api, exchange: Exchange, headers: Headers, handlers: Route): Promise<void> | void {
@@ -68,24 +53,6 @@ function dispatch(api: Api, exchange: Exchange, headers: Headers, handlers: Rout
   if (method !== "POST" && hasBody(exchange)) {
     throw new Problem(400, "unexpected_body", `${method} takes no body: send the request without one`);
   }
-  if (!mayAct(exchange, api.cors)) {
-    throw new Problem(
-      403,
-      "forbidden_origin",
-      "pages of this origin may not do that: the hub's corsOrigins (--cors-origin) name those that may",
-    );
-  }
+  if (!mayAct(exchange, api.cors)) throw forbiddenOrigin();
   return handler(api, exchange, headers);
-}
-
-function checkHost({ allowedHosts }: Api, exchange: Exchange): void {
-  if (!allowedHosts) return;
-  const host = exchange.header("host") ?? "";
-  const known = host.toLowerCase().replace(/\.(?=:\d+$|$)/, "");
-  if (isLoopbackHost(host) || allowedHosts.includes(known) || allowedHosts.includes(known.replace(/:\d+$/, ""))) return;
-  throw new Problem(
-    403,
-    "forbidden_host",
-    `this hub is not known as ${JSON.stringify(host.slice(0, 100))}: allowedHosts (--allowed-host) adds a name, for a proxy in front of it`,
-  );
 }

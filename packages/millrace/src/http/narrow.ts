@@ -16,8 +16,16 @@ const mostHeaders = 100;
 const form =
   /^GET \/events(?:\?[\w.~!$&'()*+,;=:@/?%-]*)? HTTP\/1\.1\r\n(?:[\w!#$%&'*+.^`|~-]+:[\x20-\x7e\x80-\xff]*\r\n)+\r\n$/;
 
-/** A request with one of these has a body, or wants of its connection what a stream is not. */
-const refused = ["content-length", "transfer-encoding", "trailer", "expect", "upgrade", "proxy-connection"];
+/** A request with one of these has a body, wants of its connection what a stream is not, or is not heard by Node. */
+const refused = [
+  "__proto__",
+  "content-length",
+  "transfer-encoding",
+  "trailer",
+  "expect",
+  "upgrade",
+  "proxy-connection",
+];
 
 /**
  * Reads the head of a plain `GET /events`; undefined for everything else, which is node:http's: this must never take what

@@ -123,6 +123,10 @@ class NodeExchange implements Exchange {
   }
 
   stream(headers: Headers): Sink {
+    if (this.#response.headersSent) {
+      this.#response.destroy(); // what was begun must not look as if it were whole
+      throw new Error("the response has begun already: a stream needs one that nothing was written to");
+    }
     announceHead(this.#response, headers);
     const joined = joinHeaders(this.#response.getHeaders(), headers);
     if ("stream" in this.#response) {

@@ -1,4 +1,5 @@
 import { invalidOption } from "../protocol/index.js";
+import { Problem } from "./problem.js";
 import { decode } from "./query.js";
 
 /** The parameters of a path: those of `/events/:channel` are `{ channel: string }`. */
@@ -42,10 +43,14 @@ export class PathPattern {
     return params;
   }
 
-  /** The path with these parameters. @throws MillraceError `invalid_option` when one is missing */
+  /** The path with these parameters. @throws Problem 400 for `.` and `..`, by which a client would leave the path */
   fill(params: Readonly<Record<string, string>>): string {
-    const part = (segment: Segment) =>
-      "text" in segment ? segment.text : encodeURIComponent(params[segment.param] as string);
+    const part = (segment: Segment) => {
+      if ("text" in segment) return segment.text;
+      const value = params[segment.param] as string;
+      if (value !== "." && value !== "..") return encodeURIComponent(value);
+      throw new Problem(400, "invalid_parameter", `${segment.param} is ${JSON.stringify(value)}: that is no name`);
+    };
     return `/${this.#segments.map(part).join("/")}`;
   }
 

@@ -60,6 +60,18 @@ export function problemOf(error: unknown): Problem | undefined {
   return new Problem(status, error.code, detail, status >= 500 ? retryLater(5) : {});
 }
 
+/**
+ * Runs what is the hub's own: its errors are answers. Those that the application's code throws are none, whatever their
+ * class: what it wanted to publish is none of the client's business.
+ */
+export async function explained<T>(run: () => Promise<T> | T): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    throw problemOf(error) ?? error;
+  }
+}
+
 export function respondProblem(exchange: Exchange, problem: Problem, headers: Headers): void {
   const { status } = problem;
   const all = { ...headers, ...problem.headers, "content-type": "application/problem+json" };

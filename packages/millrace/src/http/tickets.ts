@@ -1,7 +1,14 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { Identity } from "../hub/index.js";
-import { checkNumber, MillraceError, parseSelection, type Selection, selects } from "../protocol/index.js";
-import type { Authorize, Refusal } from "./authorize.js";
+import {
+  checkNumber,
+  checkOptionKinds,
+  isWithin,
+  MillraceError,
+  parseSelection,
+  type Selection,
+} from "../protocol/index.js";
+import { type Authorize, mistakeIn, type Refusal } from "./authorize.js";
 import { parseQuery } from "./query.js";
 
 /** Tickets let in whom the application knows and who cannot send a header: the native `EventSource`. */
@@ -60,7 +67,7 @@ export function createTickets({ lifetimeMs = maxLifetimeMs, most = 100_000 }: Ti
     if (!found) {
       return { refuse: 401, reason: "this ticket has been used, has expired, or is unknown: get a new one" };
     }
-    if (found.selection && !isWithin(channels, found.selection)) {
+    if (found.selection && !isFor(channels, found.selection)) {
       return { refuse: 403, reason: "this ticket is not for these channels" };
     }
     kept.delete(hash);
@@ -68,10 +75,14 @@ export function createTickets({ lifetimeMs = maxLifetimeMs, most = 100_000 }: Ti
   };
 
   return {
-    issue(identity, { channels } = {}) {
-      if (typeof identity !== "object" || identity === null) {
+    issue(identity, options = {}) {
+      if (typeof identity !== "object" || identity === null || "refuse" in identity) {
         throw new MillraceError("invalid_option", 'a ticket is for an identity: { user: "ann" }, or {} for a stranger');
       }
+      const wrong = mistakeIn(identity);
+      if (wrong !== undefined) throw new MillraceError("invalid_option", `a ticket was to be issued to ${wrong}`);
+      checkOptionKinds("tickets.issue", options, { channels: ["array"] });
+      const { channels } = options;
       const ticket = randomBytes(32).toString("base64url");
       const selection = channels === undefined ? undefined : parseSelection(channels);
       const nowMs = performance.now();
@@ -88,12 +99,8 @@ export function createTickets({ lifetimeMs = maxLifetimeMs, most = 100_000 }: Ti
 }
 
 /** Whether what is asked for is all in the selection. Nothing asked for: a stream that is not of these channels. */
-function isWithin(asked: readonly string[], selection: Selection): boolean {
-  const within = (pattern: string) =>
-    pattern.endsWith("*")
-      ? selection.prefixes.some((prefix) => pattern.startsWith(prefix))
-      : selects(selection, pattern);
-  return asked.length > 0 && asked.every(within);
+function isFor(asked: readonly string[], selection: Selection): boolean {
+  return asked.length > 0 && isWithin(parseSelection(asked), selection);
 }
 
 const hashOf = (ticket: string): string => createHash("sha256").update(ticket).digest("base64url");

@@ -54,7 +54,7 @@ function fromQuery({ allowedParameters, gate }: Api, query: string): Wanted {
     }
   }
   return wantedOf({
-    channels,
+    channels: orDefault(channels),
     lastEventId: once.get("lastEventId"),
     rewind: once.get("rewind"),
     format: once.get("format"),
@@ -66,13 +66,17 @@ async function fromBody(api: Api, exchange: Exchange): Promise<Wanted> {
   const example = '{"channels":["news","chat/*"]}';
   const { channels, rewind, lastEventId, format, mode } = await readMembers(api, exchange, members, example);
   return wantedOf({
-    channels: channelList(api, "channels", channels),
+    channels: orDefault(channelList(api, "channels", channels)),
     rewind: typeof rewind === "number" ? String(rewind) : text("rewind", rewind, "a whole number or a string"),
     lastEventId: text("lastEventId", lastEventId),
     format: text("format", format),
     mode: text("mode", mode),
   });
 }
+
+/** Who names no channel means this one; an application that chooses none means none. */
+const orDefault = (channels: readonly string[]): readonly string[] =>
+  channels.length > 0 ? channels : [defaultChannel];
 
 function text(name: string, value: unknown, form = "a string"): string | undefined {
   if (value === undefined || typeof value === "string") return value;
@@ -100,7 +104,7 @@ function wantedOf(raw: {
   if (rewind !== undefined && rewind !== "all" && !/^\d{1,9}$/.test(rewind))
     known("rewind", rewind, ["all", "a whole number"]);
   return {
-    channels: channels.length > 0 ? channels : [defaultChannel],
+    channels,
     form: format as Form,
     poll: mode === "poll",
     ...(lastEventId ? { lastEventId } : {}),

@@ -1,4 +1,4 @@
-import { MillraceError, parseSelection, type Selection, selectionOf, selects } from "../protocol/index.js";
+import { invalidOption, MillraceError, parseSelection, type Selection, selectionOf } from "../protocol/index.js";
 
 /** How the channels of a connection change. */
 export interface ChannelChange {
@@ -13,8 +13,12 @@ export interface ChannelChange {
   readonly expiresAtMs?: number;
 }
 
-/** @throws MillraceError `invalid_channel` */
-export function changeSelection({ exact, prefixes }: Selection, { add = [], drop = [] }: ChannelChange): Selection {
+const members = ["add", "drop", "expiresAtMs"];
+
+/** @throws MillraceError `invalid_channel`, `invalid_option` */
+export function changeSelection({ exact, prefixes }: Selection, change: ChannelChange): Selection {
+  check(change);
+  const { add = [], drop = [] } = change;
   // A text would be taken for a list of its letters.
   if (!Array.isArray(add) || !Array.isArray(drop)) {
     throw new MillraceError("invalid_channel", 'add and drop are lists of channels, such as ["news", "chat/*"]');
@@ -31,10 +35,17 @@ export function changeSelection({ exact, prefixes }: Selection, { add = [], drop
   return selectionOf([...names, ...added.exact], [...wide, ...added.prefixes]);
 }
 
-/** Whether the other selection holds all that this one does. */
-export function isWithin({ exact, prefixes }: Selection, other: Selection): boolean {
-  return (
-    exact.every((name) => selects(other, name)) &&
-    prefixes.every((prefix) => other.prefixes.some((wider) => prefix.startsWith(wider)))
-  );
+/** A change that is misspelt would be none, and nobody would know. */
+function check(change: unknown): void {
+  if (typeof change !== "object" || change === null || Array.isArray(change)) {
+    throw invalidOption("the change", change, 'it is such as { add: ["news"], drop: ["chat/*"] }');
+  }
+  const unknown = Object.keys(change).find((name) => !members.includes(name));
+  if (unknown !== undefined) {
+    throw new MillraceError("invalid_option", `a change has no ${JSON.stringify(unknown)}: ${members.join(", ")}`);
+  }
+  const { expiresAtMs }: { expiresAtMs?: unknown } = change;
+  if (expiresAtMs !== undefined && (typeof expiresAtMs !== "number" || Number.isNaN(expiresAtMs))) {
+    throw invalidOption("expiresAtMs", expiresAtMs, "it is a number, in milliseconds since 1970");
+  }
 }

@@ -1,4 +1,5 @@
-import type { Subscriber } from "./subscriber.js";
+import { MillraceError } from "../protocol/index.js";
+import type { Connection, Subscriber } from "./subscriber.js";
 
 const none: ReadonlySet<Subscriber> = new Set();
 
@@ -48,6 +49,13 @@ export class Connections {
 
   get(id: string): Subscriber | undefined {
     return this.#byId.get(id);
+  }
+
+  /** One that an application names, by its id too. @throws MillraceError `invalid_option` */
+  find(connection: Connection | string): Subscriber | undefined {
+    const id: unknown = typeof connection === "string" ? connection : connection?.id;
+    if (typeof id === "string") return this.#byId.get(id);
+    throw new MillraceError("invalid_option", `a connection or its id is needed: this is ${typeof connection}`);
   }
 
   all(): Iterable<Subscriber> {

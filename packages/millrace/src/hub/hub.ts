@@ -5,6 +5,8 @@ import {
   type AnyEvents,
   type CheckedEvent,
   checkEvent,
+  checkFunction,
+  checkOptionKinds,
   closeBlock,
   farewellBlock,
   MillraceError,
@@ -23,12 +25,18 @@ import { Groups } from "./groups.js";
 import { heartbeat } from "./heartbeat.js";
 import { idempotencyOf } from "./idempotency.js";
 import { addressTo, broadcastChannel, channelOf } from "./notify.js";
-import type { ConnectOptions, HubOptions, HubStats, PublishOptions } from "./options.js";
+import {
+  type ConnectOptions,
+  checkPublishOptions,
+  type HubOptions,
+  type HubStats,
+  type PublishOptions,
+} from "./options.js";
 import { place } from "./place.js";
 import { type ConnectionFilter, Presence } from "./presence.js";
 import { Pump } from "./pump.js";
 import { type HubEvent, type ReadOptions, readEvents } from "./reader.js";
-import type { RunWriter } from "./run.js";
+import type { Produced, RunWriter } from "./run.js";
 import { type RunOptions, Runs, type StartedRun } from "./runs.js";
 import { type Connection, roleChannels, Subscriber, wholeSelection } from "./subscriber.js";
 import { Wake } from "./wake.js";
@@ -56,6 +64,7 @@ export class Hub<E extends object = AnyEvents> {
   readonly #owner = {
     drained: (subscriber: Subscriber) => this.#pump.resume(subscriber),
     closed: (subscriber: Subscriber) => this.#closed(subscriber),
+    position: (subscriber: Subscriber) => this.positionOf(subscriber),
   };
   readonly #counts = { published: 0, opened: 0, closed: 0 };
   /** Streams that were ended and are not gone yet. */
@@ -69,6 +78,11 @@ export class Hub<E extends object = AnyEvents> {
     this.retryMs = retryMs;
     this.heartbeatMs = heartbeatMs;
     this.#options = options;
+    // First: a second hub on the log is refused here, before it can end the runs of the one that is there.
+    log.onCommit((entries) => {
+      this.#pump.distribute(entries);
+      this.#wake.now();
+    });
     this.#pump = new Pump({
       ...{ log, streamRate, groups: this.#groups, turn: options.turn },
       personal: (channel) => this.#connections.reading(channel),
@@ -86,12 +100,11 @@ export class Hub<E extends object = AnyEvents> {
     this.#runs = new Runs({
       log,
       publish: (event) => this.#append([event]).then(([id]) => id as string),
-      onEnd: (channel) => this.#pump.end(channel),
+      onEnd: (channel) => {
+        this.#pump.end(channel);
+        this.#wake.now();
+      },
       onError: (error) => options.onError?.(error),
-    });
-    log.onCommit((entries) => {
-      this.#pump.distribute(entries);
-      this.#wake.now();
     });
     this.#deadlines = new Deadlines({
       heartbeatMs,
@@ -102,6 +115,7 @@ export class Hub<E extends object = AnyEvents> {
         this.#cutStalled();
       },
     });
+    this.#runs.load();
   }
 
   get draining(): boolean {
@@ -111,14 +125,14 @@ export class Hub<E extends object = AnyEvents> {
   /**
    * Publishes one event or several, all or none, and answers with their ids once they are as durable as the log
    * promises.
-   * @throws MillraceError `invalid_event`, `invalid_channel`, `connection_gone`, `run_active`, `run_ended`,
-   * `idempotency_conflict`, `store_full`, `store_failed`, `closed`
+   * @throws MillraceError `invalid_event`, `invalid_channel`, `invalid_option`, `connection_gone`, `run_active`,
+   * `run_ended`, `idempotency_conflict`, `store_full`, `store_failed`, `closed`
    */
   publish(event: PublishEvent<E>, options?: PublishOptions): Promise<string>;
   publish(events: readonly PublishEvent<E>[], options?: PublishOptions): Promise<string[]>;
   async publish(
     events: PublishEvent<E> | readonly PublishEvent<E>[],
-    options: PublishOptions = {},
+    options?: PublishOptions,
   ): Promise<string | string[]> {
     const many = Array.isArray(events);
     const checked = (many ? (events as readonly unknown[]) : [events]).map(checkEvent);
@@ -127,7 +141,8 @@ export class Hub<E extends object = AnyEvents> {
   }
 
   /** As `publish`, for events that have been checked. */
-  async append(events: readonly CheckedEvent[], options: PublishOptions = {}): Promise<string[]> {
+  async append(events: readonly CheckedEvent[], options?: PublishOptions): Promise<string[]> {
+    if (options !== undefined) checkPublishOptions(options);
     if (this.#runs.loading) await this.#runs.loading;
     for (const { channel } of events) {
       this.#runs.check(channel);
@@ -151,8 +166,8 @@ export class Hub<E extends object = AnyEvents> {
   }
 
   /**
-   * Publishes to every connection, whatever its channels, on the channel `@all`. One that comes back is replayed it, as
-   * with any channel. Answers with the event's id.
+   * Publishes to every connection, whatever its channels, on the channel `@all`. One that comes back is replayed it; one
+   * that comes for the first time is not, even with `rewind`. Answers with the event's id.
    * @throws MillraceError as `publish`
    */
   async broadcast(event: AddressedEvent<E>, options?: PublishOptions): Promise<string> {
@@ -165,9 +180,13 @@ export class Hub<E extends object = AnyEvents> {
    */
   async sendToConnection(id: string, event: AddressedEvent<E>, options?: PublishOptions): Promise<boolean> {
     const checked = addressTo(`@connection/${id}`, event);
-    if (!this.connection(id)) return false;
-    await this.append([checked], options);
-    return true;
+    try {
+      await this.append([checked], options);
+      return true;
+    } catch (error) {
+      if (error instanceof MillraceError && error.code === "connection_gone") return false;
+      throw error;
+    }
   }
 
   /**
@@ -194,19 +213,23 @@ export class Hub<E extends object = AnyEvents> {
    * once the run is in the log; `produce` then goes on by itself, whoever follows. Nobody else can publish to its
    * channel, nor run there again.
    *
+   * What `produce` does not send it may return or yield: it can be an `async function*`.
+   *
    * The run ends when `produce` does, with an event `millrace.end`: {"status":"done"}, or {"status":"failed","error":…}
-   * with the message of `run.fail` or of a `MillraceError` that was thrown; of any other error clients are told nothing,
-   * and `onError` all. The streams of those who follow ended runs only are then ended, and their clients do not come
+   * with the message of `run.fail` or of a `MillraceError` that was thrown, cut at 1,000 characters; of any other error
+   * clients are told nothing. `onError` is told all that was thrown. The streams and loops of those who follow ended runs only are then ended, and their clients do not come
    * back. A run that a hub leaves behind is ended, as failed, by the next one on the same log.
    *
    *     const { position } = await hub.run(`answers/${id}`, async (run) => {
    *       for await (const token of model.stream(prompt, run.signal)) await run.send({ data: token });
    *     });
    *
-   * @throws MillraceError `invalid_channel`, `run_active`, `run_ended`, `closed`, `store_full`, `store_failed`
+   * @throws MillraceError `invalid_channel`, `invalid_option`, `run_active`, `run_ended`, `closed`, `store_full`,
+   * `store_failed`
    */
-  run(channel: string, produce: (run: RunWriter<E>) => unknown, options?: RunOptions): Promise<StartedRun> {
-    return this.#runs.start(channel, produce as (run: RunWriter) => unknown, options);
+  async run(channel: string, produce: (run: RunWriter<E>) => Produced<E>, options?: RunOptions): Promise<StartedRun> {
+    checkFunction("run", produce, "async (run) => { await run.send({ data }); }");
+    return this.#runs.start(channel, produce as (run: RunWriter) => Produced, options);
   }
 
   /** Whether a client that has come so far has all that will ever come of a selection: all its runs have ended. */
@@ -222,7 +245,7 @@ export class Hub<E extends object = AnyEvents> {
 
   /** Reads channels inside this program, as an async iterable that ends with its signal. */
   subscribe(options: ReadOptions): AsyncIterable<HubEvent<E>> {
-    return readEvents(this.log, this.#wake, this.#readers, options) as AsyncIterable<HubEvent<E>>;
+    return readEvents(this.log, this.#wake, this.#readers, this.#runs, options) as AsyncIterable<HubEvent<E>>;
   }
 
   /**
@@ -235,15 +258,15 @@ export class Hub<E extends object = AnyEvents> {
     const roles = roleChannels(identity);
     const shared = roles.length === 0 ? selection : selectionOf([...selection.exact, ...roles], selection.prefixes);
     const id = randomUUID();
-    const { cursor, lost, knownDrops } = place(this.log, options, () => wholeSelection(shared, { id, identity }));
-    const position = this.log.position(cursor);
+    const start = place(this.log, options, () => wholeSelection(shared, { id, identity }));
+    const { lost } = start;
+    const position = this.log.position(start.cursor);
     const sink = openSink(id, position);
     const openedAtMs = Date.now();
     const group = this.#groups.join(shared, form);
     const subscriber = new Subscriber({
       owner: this.#owner,
-      ...{ id, sink, identity, group, remoteAddress, openedAtMs },
-      ...{ cursor, lost, knownDrops },
+      ...{ id, sink, identity, group, remoteAddress, openedAtMs, ...start },
     });
     this.#connections.add(subscriber);
     this.#counts.opened++;
@@ -284,7 +307,8 @@ export class Hub<E extends object = AnyEvents> {
   /**
    * Calls `run` when a channel gets its first watcher: a connection, or a loop of `subscribe`. Its signal fires
    * `lingerMs` after the last one has gone; the next first watcher has it called again, once it has ended. With
-   * `prefix/*` there is one run for each channel below that a watcher names: a watcher of a prefix names none.
+   * `prefix/*` there is one run for each channel below that a watcher names, and `most` at a time: a watcher of a prefix
+   * names none.
    *
    * A run that throws is told to `onError`, and is called again when watchers have gone and come. Answers with a function
    * that ends it all; the hub's end does, too.
@@ -295,7 +319,8 @@ export class Hub<E extends object = AnyEvents> {
    *
    * @throws MillraceError `invalid_channel`, `invalid_option`
    */
-  whileWatched(pattern: string, run: (watch: Watch) => unknown, options?: WatchOptions): () => void {
+  whileWatched(pattern: string, run: (watch: Watch) => void | Promise<void>, options?: WatchOptions): () => void {
+    checkFunction("whileWatched", run, "async ({ channel, signal }) => { … }");
     return this.#watched.add(pattern, run, options);
   }
 
@@ -303,10 +328,14 @@ export class Hub<E extends object = AnyEvents> {
    * Changes what a connection reads, at the position that is answered: up to there it is given what it read before, from
    * there on what it reads now, as if it had come back with that position. For one that lags this lies in the past. The
    * change lasts as long as the connection.
-   * @throws MillraceError `connection_gone`, `invalid_channel`
+   * @param connection it, or its id
+   * @throws MillraceError `connection_gone`, `invalid_channel`, `invalid_option`
    */
-  changeChannels(connection: Connection, change: ChannelChange): { channels: readonly string[]; position: string } {
-    const subscriber = this.connection(connection.id);
+  changeChannels(
+    connection: Connection | string,
+    change: ChannelChange,
+  ): { channels: readonly string[]; position: string } {
+    const subscriber = this.#connections.find(connection);
     if (!subscriber) throw new MillraceError("connection_gone", "that connection is not there: nothing was changed");
     const cursor = this.#pump.select(subscriber, changeSelection(subscriber.group.selection, change));
     if (change.add?.length && change.expiresAtMs !== undefined) this.#deadlines.noLater(subscriber, change.expiresAtMs);
@@ -328,9 +357,18 @@ export class Hub<E extends object = AnyEvents> {
     return this.log.position(this.#pump.cursorOf(subscriber));
   }
 
-  /** Ends a stream. `reconnect: false` tells the client not to come back, a native EventSource too. Default true. */
-  disconnect(subscriber: Subscriber, { reconnect = true, reason = "disconnected" } = {}): void {
-    if (subscriber.state === "closed") return;
+  /**
+   * Ends a connection. Answers false when it was not there.
+   * @param connection it, or its id
+   * @param options `reconnect: false` tells its client not to come back, a native EventSource too. Default true.
+   * `reason`: what the client is told
+   * @throws MillraceError `invalid_option`
+   */
+  disconnect(connection: Connection | string, options: { reconnect?: boolean; reason?: string } = {}): boolean {
+    checkOptionKinds("disconnect", options, { reconnect: ["boolean"], reason: ["string"] });
+    const { reconnect = true, reason = "disconnected" } = options;
+    const subscriber = this.#connections.find(connection);
+    if (!subscriber) return false;
     const id = subscriber.lost === "no" ? this.positionOf(subscriber) : undefined;
     this.#pump.remove(subscriber);
     this.#connections.delete(subscriber);
@@ -339,6 +377,7 @@ export class Hub<E extends object = AnyEvents> {
     subscriber.closeReason = reason;
     const last = reconnect ? closeBlock(id, reason, this.#jitter(this.retryMs)) : farewellBlock(reason);
     subscriber.sink.end(Buffer.from(last));
+    return true;
   }
 
   stats(): HubStats {

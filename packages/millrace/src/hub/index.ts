@@ -4,7 +4,7 @@ export { Hub } from "./hub.js";
 export type { ConnectOptions, HubOptions, HubStats, PublishOptions } from "./options.js";
 export type { ConnectionFilter } from "./presence.js";
 export type { HubEvent, ReadOptions } from "./reader.js";
-export type { RunEnd, RunWriter } from "./run.js";
+export type { Produced, RunEnd, RunWriter } from "./run.js";
 export type { RunOptions, StartedRun } from "./runs.js";
 export type { Connection, Identity } from "./subscriber.js";
 export type { Watch, WatchOptions } from "./watched.js";

@@ -1,7 +1,6 @@
 import { type AddressedEvent, assertChannel, type CheckedEvent, checkEvent, MillraceError } from "../protocol/index.js";
 
-/** Every connection reads it beside its own channels. Only the program writes to it: `assertChannel` refuses the name. */
-export const broadcastChannel = "@all";
+export { broadcastChannel } from "../protocol/index.js";
 
 /** @throws MillraceError `invalid_event` */
 export function addressTo<E extends object>(channel: string, event: AddressedEvent<E>): CheckedEvent {

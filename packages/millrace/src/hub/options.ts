@@ -1,5 +1,5 @@
 import type { Log } from "../log/index.js";
-import type { CheckedEvent, Selection } from "../protocol/index.js";
+import { type CheckedEvent, checkOptionKinds, MillraceError, type Selection } from "../protocol/index.js";
 import type { Form } from "./form.js";
 import type { PumpCounters } from "./pump.js";
 import type { Connection, Identity } from "./subscriber.js";
@@ -58,4 +58,12 @@ export interface HubStats extends Readonly<PumpCounters> {
 export interface PublishOptions {
   /** Publishing again with the same key, within the log's time for keys, answers with the same ids and adds nothing. */
   readonly idempotencyKey?: string;
+}
+
+/** @throws MillraceError `invalid_option` */
+export function checkPublishOptions(options: PublishOptions): void {
+  if (typeof options !== "object" || options === null) {
+    throw new MillraceError("invalid_option", "the options of a publish are such as { idempotencyKey }");
+  }
+  checkOptionKinds("publish", options, { idempotencyKey: ["string"] });
 }

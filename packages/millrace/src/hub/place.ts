@@ -3,17 +3,17 @@ import type { Selection } from "../protocol/index.js";
 import type { ConnectOptions } from "./options.js";
 import type { Subscriber } from "./subscriber.js";
 
-/** Where a client begins to read. `whole` works out all that it reads, for a rewind only. */
+/** Where a client begins to read. `counted` works out what a rewind counts. */
 export function place(
   log: Log,
   { lastEventId, rewind }: ConnectOptions,
-  whole: () => Selection,
-): Pick<Subscriber, "cursor" | "lost" | "knownDrops"> {
+  counted: () => Selection,
+): Pick<Subscriber, "cursor" | "lost" | "knownDrops" | "broadcastsAfter"> {
   const { tail, drops } = log;
   if (lastEventId) {
     const { sequence, lost } = log.locate(lastEventId);
-    return { cursor: sequence, lost, knownDrops: -1 };
+    return { cursor: sequence, lost, knownDrops: -1, broadcastsAfter: 0 };
   }
-  const cursor = rewind === undefined ? tail : rewind === "all" ? 0 : log.rewind(whole(), rewind);
-  return { cursor, lost: "no", knownDrops: drops };
+  const cursor = rewind === undefined ? tail : rewind === "all" ? 0 : log.rewind(counted(), rewind);
+  return { cursor, lost: "no", knownDrops: drops, broadcastsAfter: tail };
 }

@@ -1,9 +1,9 @@
 import type { Entry, Log, Slice } from "../log/index.js";
-import { gapBlock, type Selection, withDefaults } from "../protocol/index.js";
+import { gapBlock, isWithin, type Selection, withDefaults } from "../protocol/index.js";
 import { CatchUp } from "./catch-up.js";
-import { isWithin } from "./change.js";
 import { type Chunk, encodeEntries } from "./form.js";
 import type { Groups } from "./groups.js";
+import { broadcastChannel } from "./notify.js";
 import { Pacer } from "./pacer.js";
 import { Rounds } from "./rounds.js";
 import type { Subscriber } from "./subscriber.js";
@@ -203,8 +203,9 @@ export class Pump {
     if (subscriber.state !== "reading") return;
     const { gap } = slice;
     const allowed = this.#pacer.allowance(subscriber);
-    const entries = slice.entries.slice(0, allowed);
-    const next = entries.length < slice.entries.length ? (entries.at(-1) as Entry).sequence : slice.next;
+    const due = withoutOldBroadcasts(subscriber, slice.entries);
+    const entries = due.slice(0, allowed);
+    const next = entries.length < due.length ? (entries.at(-1) as Entry).sequence : slice.next;
     const parts = encodeEntries(entries, subscriber.group.form).map(({ bytes }) => bytes);
     if (gap || subscriber.lost !== "no") {
       const before = this.#log.position((entries[0]?.sequence ?? next + 1) - 1);
@@ -238,6 +239,12 @@ export class Pump {
     }
     return open && allowed && subscriber.state !== "closed";
   }
+}
+
+/** A client that begins in the past reads its channels from there, but hears what is said to everybody from now on. */
+function withoutOldBroadcasts({ cursor, broadcastsAfter }: Subscriber, entries: readonly Entry[]): readonly Entry[] {
+  if (cursor >= broadcastsAfter) return entries;
+  return entries.filter(({ channel, sequence }) => channel !== broadcastChannel || sequence > broadcastsAfter);
 }
 
 const isOver = ({ cursor, group }: Subscriber): boolean => cursor >= group.endsAt;

@@ -1,7 +1,16 @@
 import type { Log } from "../log/index.js";
-import { type AnyEvents, MillraceError, parseSelection, type Selection, selectionOf } from "../protocol/index.js";
+import {
+  type AnyEvents,
+  MillraceError,
+  onAbort,
+  parseSelection,
+  type Selection,
+  selectionOf,
+} from "../protocol/index.js";
 import { chunkBytes, decodeEntry } from "./form.js";
 import type { Groups } from "./groups.js";
+import type { RunEnd } from "./run.js";
+import type { Runs } from "./runs.js";
 import { type Identity, roleChannels } from "./subscriber.js";
 import type { Wake } from "./wake.js";
 
@@ -16,10 +25,10 @@ interface Received<N, D> {
   readonly timeMs: number;
 }
 
-/** An event as a reader inside the program receives it: one of the map `E`, as far as publishers keep to it. */
+/** An event as a reader inside the program receives it: one of the map `E`, as far as publishers keep to it, or the end of a run. */
 export type HubEvent<E extends object = AnyEvents> = string extends keyof E
   ? Received<string, unknown>
-  : { [N in keyof E]: Received<N, E[N]> }[keyof E];
+  : { [N in keyof E]: Received<N, E[N]> }[keyof E] | Received<"millrace.end", RunEnd>;
 
 export interface ReadOptions {
   /** Names and `prefix/*`. */
@@ -38,13 +47,14 @@ export interface ReadOptions {
 
 /**
  * A cursor of the program's own, placed at once: it reads the log when it is asked for the next event, and waits at the
- * tail. Leaving the loop, the signal, and the hub's end all end it.
+ * tail. Leaving the loop, the signal, and the hub's end all end it, and so does the last run's end where it reads runs only.
  * @throws MillraceError `invalid_channel`, `invalid_option`
  */
 export function readEvents(
   log: Log,
   wake: Wake,
   readers: Groups<never>,
+  runs: Pick<Runs, "endOf">,
   options: ReadOptions,
 ): AsyncIterableIterator<HubEvent> {
   const { channels, identity = {}, lastEventId, rewind, signal, onGap } = options;
@@ -64,8 +74,9 @@ export function readEvents(
     else onGap?.({ may: true, channels: [] });
   } else if (rewind !== undefined) after = rewind === "all" ? 0 : log.rewind(selection, rewind);
   const ended = new AbortController();
-  const until = signal ? AbortSignal.any([signal, ended.signal]) : ended.signal;
-  const events = counted(readers, selection, until, read({ log, wake, selection, after, knownDrops, until, onGap }));
+  const until = ended.signal;
+  const reading = read({ log, wake, runs, selection, after, knownDrops, until, onGap });
+  const events = counted({ readers, selection, ended, signal, events: reading });
   return {
     next: () => events.next(),
     // A generator that waits would hear of its end at the next event only.
@@ -79,14 +90,27 @@ export function readEvents(
   };
 }
 
+interface CountedParts {
+  readonly readers: Groups<never>;
+  readonly selection: Selection;
+  /** Ends the reading. */
+  readonly ended: AbortController;
+  /** The application's: ends it, too. */
+  readonly signal: AbortSignal | undefined;
+  readonly events: AsyncGenerator<HubEvent>;
+}
+
 /** The same events, and their reader among the readers for as long as it reads. */
-async function* counted(
-  readers: Groups<never>,
-  selection: Selection,
-  until: AbortSignal,
-  events: AsyncGenerator<HubEvent>,
-): AsyncGenerator<HubEvent, undefined, undefined> {
-  if (until.aborted) return;
+async function* counted({
+  readers,
+  selection,
+  ended,
+  signal,
+  events,
+}: CountedParts): AsyncGenerator<HubEvent, undefined, undefined> {
+  const until = ended.signal;
+  if (until.aborted || signal?.aborted) return;
+  const forget = signal && onAbort(signal, () => ended.abort());
   const group = readers.join(selection, "event");
   // By the signal, because a loop that was told by it may never ask for another event.
   const leave = () => readers.leave(group);
@@ -94,6 +118,7 @@ async function* counted(
   try {
     yield* events;
   } finally {
+    forget?.();
     until.removeEventListener("abort", leave);
     if (!until.aborted) leave();
   }
@@ -102,6 +127,7 @@ async function* counted(
 interface ReadParts {
   readonly log: Log;
   readonly wake: Wake;
+  readonly runs: Pick<Runs, "endOf">;
   readonly selection: Selection;
   readonly after: number;
   readonly knownDrops: number;
@@ -110,7 +136,7 @@ interface ReadParts {
 }
 
 async function* read(parts: ReadParts): AsyncGenerator<HubEvent, undefined, undefined> {
-  const { log, wake, selection, until, onGap } = parts;
+  const { log, wake, runs, selection, until, onGap } = parts;
   let { after, knownDrops } = parts;
   while (!until.aborted && !wake.closed) {
     const drops = log.drops;
@@ -126,6 +152,7 @@ async function* read(parts: ReadParts): AsyncGenerator<HubEvent, undefined, unde
       const { channel, key, timeMs } = entry;
       yield { id, channel, event: type, data: entry.json ? JSON.parse(data) : data, key, timeMs };
     }
+    if (after >= runs.endOf(selection)) return;
     if (after === log.tail) await wake.next(until);
   }
 }

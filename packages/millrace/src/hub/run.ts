@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type AddressedEvent, type AnyEvents, type CheckedEvent, MillraceError } from "../protocol/index.js";
+import { type AddressedEvent, type AnyEvents, type CheckedEvent, MillraceError, onAbort } from "../protocol/index.js";
 import { addressTo } from "./notify.js";
 
 /** How a run has ended, as its clients are told in `millrace.end`. */
@@ -15,9 +15,15 @@ export interface RunWriter<E extends object = AnyEvents> {
    * @throws MillraceError as `publish`; `run_ended` after the end
    */
   send(event: AddressedEvent<E>): Promise<string>;
-  /** Ends the run at once, as failed; its clients are told the message. What is sent after it is refused. */
+  /** Ends the run at once, as failed; its clients are told the message's first 1,000 characters. What is sent after it is refused. */
   fail(message: string): Promise<void>;
 }
+
+type Events<E extends object> = AsyncIterable<AddressedEvent<E>>;
+
+/** What a producer returns: nothing, once it has sent all, or the events to send, such as those that an `async function*` yields. */
+// biome-ignore lint/suspicious/noConfusingVoidType: a function may well return nothing
+export type Produced<E extends object = AnyEvents> = Events<E> | Promise<unknown> | void;
 
 export interface RunParts {
   readonly channel: string;
@@ -36,6 +42,9 @@ export interface RunParts {
 /** How long to wait until the end of a run is written down again that could not be, in milliseconds. */
 const retryMs = 1000;
 
+/** How much clients are told of why a run failed. An end that is too large to be written down would never come. */
+const maxMessageLength = 1000;
+
 /**
  * One run: the only one who writes to its channel.
  *
@@ -47,19 +56,23 @@ export class Run implements RunWriter {
   readonly done: Promise<RunEnd>;
   readonly #parts: RunParts;
   readonly #over = new AbortController();
+  readonly #forget: (() => void) | undefined;
   #resolve: (end: RunEnd) => void = () => {};
   #ending: Promise<void> | undefined;
 
   constructor(parts: RunParts) {
     this.#parts = parts;
     this.channel = parts.channel;
-    this.signal = parts.signal ? AbortSignal.any([parts.signal, this.#over.signal]) : this.#over.signal;
+    this.signal = this.#over.signal;
+    const { signal } = parts;
+    if (signal?.aborted) this.#over.abort(signal.reason);
+    this.#forget = signal && onAbort(signal, () => this.#over.abort(signal.reason));
     this.done = new Promise((resolve) => {
       this.#resolve = resolve;
     });
   }
 
-  async produce(work: (run: RunWriter) => unknown): Promise<void> {
+  async produce(work: (run: RunWriter) => Produced): Promise<void> {
     const run: RunWriter = {
       channel: this.channel,
       signal: this.signal,
@@ -68,11 +81,20 @@ export class Run implements RunWriter {
     };
     let end: RunEnd = { status: "done" };
     try {
-      await work(run);
+      const events = await work(run);
+      if (isIterable(events)) await this.#sendAll(events);
     } catch (error) {
-      end = { status: "failed", error: this.#tell(error) };
+      end = failed(this.#tell(error));
     }
     await this.end(end);
+  }
+
+  /** Leaving the loop ends the generator; one that waits meanwhile is told by the run's signal only. */
+  async #sendAll(events: AsyncIterable<AddressedEvent>): Promise<void> {
+    for await (const event of events) {
+      if (this.#ending) return;
+      await this.send(event);
+    }
   }
 
   send(event: AddressedEvent): Promise<string> {
@@ -86,7 +108,7 @@ export class Run implements RunWriter {
   }
 
   fail(message: string): Promise<void> {
-    return this.end({ status: "failed", error: String(message) });
+    return this.end(failed(String(message)));
   }
 
   /** The first call counts. Resolves once it is in the log. */
@@ -97,13 +119,14 @@ export class Run implements RunWriter {
 
   async #end(end: RunEnd): Promise<void> {
     const recorded = this.#record(end);
+    this.#forget?.();
     this.#over.abort();
     const sequence = await recorded;
     this.#parts.onEnd(sequence);
     this.#resolve(end);
   }
 
-  /** Its clients wait for the end: a disk that is full must not keep it from them for good. */
+  /** Its clients wait for the end: a disk that is full must not keep it from them for good. A log that is closed does. */
   async #record(end: RunEnd): Promise<number | undefined> {
     const { closing, recordEnd, onError } = this.#parts;
     for (let attempt = 0; ; attempt++) {
@@ -112,7 +135,7 @@ export class Run implements RunWriter {
         return await recordEnd(end);
       } catch (error) {
         if (attempt === 0) onError(error);
-        if (last) return undefined;
+        if (last || !isOfStore(error)) return undefined;
       }
       await sleep(retryMs, undefined, { ref: false, signal: closing }).catch(() => {});
     }
@@ -123,11 +146,22 @@ export class Run implements RunWriter {
     const { signal } = this;
     const isStop = error === signal.reason || (error instanceof Error && error.name === "AbortError");
     if (signal.aborted && isStop) return "the run was stopped";
-    if (error instanceof MillraceError && error.code !== "store_failed") return error.message;
-    this.#parts.onError(error);
-    return "the producer failed";
+    const isLate = this.#ending !== undefined && error instanceof MillraceError && error.code === "run_ended";
+    if (!isLate) this.#parts.onError(error);
+    return error instanceof MillraceError && error.code !== "store_failed" ? error.message : "the producer failed";
   }
 }
+
+const failed = (message: string): RunEnd => ({
+  status: "failed",
+  error: message.slice(0, maxMessageLength).toWellFormed(),
+});
+
+const isOfStore = (error: unknown): boolean =>
+  error instanceof MillraceError && (error.code === "store_full" || error.code === "store_failed");
+
+const isIterable = (value: unknown): value is AsyncIterable<AddressedEvent> =>
+  typeof value === "object" && value !== null && Symbol.asyncIterator in value;
 
 export const runEnded = (channel: string) =>
   new MillraceError("run_ended", `the run on channel ${JSON.stringify(channel)} has ended: choose another channel`);

@@ -1,7 +1,14 @@
 import type { Log } from "../log/index.js";
-import { assertChannel, type CheckedEvent, MillraceError, type Selection, selectionOf } from "../protocol/index.js";
+import {
+  assertChannel,
+  type CheckedEvent,
+  MillraceError,
+  runsChannel,
+  type Selection,
+  selectionOf,
+} from "../protocol/index.js";
 import { chunkBytes, decodeEntry } from "./form.js";
-import { Run, type RunEnd, type RunWriter, runEnded } from "./run.js";
+import { type Produced, Run, type RunEnd, type RunWriter, runEnded } from "./run.js";
 
 /** A run that has begun. */
 export interface StartedRun {
@@ -32,14 +39,22 @@ interface Ended {
   readonly record: number;
 }
 
-/** What is written down of runs, in an internal channel that nobody can select or publish to. */
+interface Active {
+  readonly run: Run;
+  /** Where it is written down that it goes on; 0 while it is not. */
+  record: number;
+}
+
+/** What is written down of runs, in `runsChannel`. */
 interface RunRecord {
   readonly channel: string;
   readonly state: "active" | RunEnd["status"];
 }
 
-const recordsChannel = "@runs";
-const records = selectionOf([recordsChannel]);
+const records = selectionOf([runsChannel]);
+
+/** How long to wait until the records are read again that could not be, in milliseconds. */
+const retryMs = 1000;
 
 /**
  * The channels that have one writer, a beginning and an end. Both are in the log: so that a client of any time finds the
@@ -49,28 +64,44 @@ const records = selectionOf([recordsChannel]);
  */
 export class Runs {
   readonly #parts: RunsParts;
-  readonly #active = new Map<string, Run>();
+  readonly #active = new Map<string, Active>();
   /** In the order of their records. As many as the log retains of these. */
   readonly #ended = new Map<string, Ended>();
   readonly #closing = new AbortController();
   #dropsSeen = 0;
-  /** While it is read what an earlier hub wrote down. */
+  #retry: NodeJS.Timeout | undefined;
+  /** While it is not known what an earlier hub wrote down. Rejects with `store_failed` when that cannot be read for now. */
   loading: Promise<void> | undefined;
 
   constructor(parts: RunsParts) {
     this.#parts = parts;
-    if (parts.log.tail === 0) return;
-    this.loading = this.#load()
-      .catch((error) => {
-        if (!this.#closing.signal.aborted) parts.onError(error);
-      })
-      .finally(() => {
+  }
+
+  /** Reads what an earlier hub on the log wrote down, and ends the runs that it left. Only for the log's one hub. */
+  load(): void {
+    if (this.#parts.log.tail === 0 || this.#closing.signal.aborted) return;
+    this.loading = this.#read().then(
+      () => {
         this.loading = undefined;
-      });
+      },
+      (cause) => {
+        if (!this.#closing.signal.aborted) this.#parts.onError(cause);
+        this.#retry = setTimeout(() => this.load(), retryMs).unref();
+        // To go on without them would let anyone write to runs that have ended.
+        throw new MillraceError("store_failed", "the records of runs cannot be read: nothing was done; try again", {
+          cause,
+        });
+      },
+    );
+    this.loading.catch(() => {}); // told to those who wait for it, if any do
   }
 
   /** @throws MillraceError `invalid_channel`, `run_active`, `run_ended`, `closed`, `store_full`, `store_failed` */
-  async start(channel: string, produce: (run: RunWriter) => unknown, { signal }: RunOptions = {}): Promise<StartedRun> {
+  async start(
+    channel: string,
+    produce: (run: RunWriter) => Produced,
+    { signal }: RunOptions = {},
+  ): Promise<StartedRun> {
     assertChannel(channel);
     if (channel.startsWith("@")) {
       throw new MillraceError(
@@ -79,22 +110,27 @@ export class Runs {
       );
     }
     signal?.throwIfAborted();
+    this.#checkOpen();
     if (this.loading) await this.loading;
     await this.#forget();
-    if (this.#closing.signal.aborted)
-      throw new MillraceError("closed", "the hub is shutting down: nothing was started");
+    this.#checkOpen();
     this.check(channel);
     const { log } = this.#parts;
-    const run = this.#begin(channel, signal);
-    let sequence: number;
+    const active = this.#begin(channel, signal);
+    const { run } = active;
     try {
-      ({ first: sequence } = await log.append([recordOf({ channel, state: "active" })]));
+      ({ first: active.record } = await log.append([recordOf({ channel, state: "active" })]));
     } catch (error) {
       this.#active.delete(channel);
       throw error;
     }
     void run.produce(produce);
-    return { channel, position: log.position(sequence), done: run.done };
+    return { channel, position: log.position(active.record), done: run.done };
+  }
+
+  #checkOpen(): void {
+    if (this.#closing.signal.aborted)
+      throw new MillraceError("closed", "the hub is shutting down: nothing was started");
   }
 
   /** @throws MillraceError `run_active`, `run_ended`: nobody but its run writes to a channel */
@@ -120,16 +156,17 @@ export class Runs {
   /** Ends all runs, as failed. Undefined when there is none. */
   close(): Promise<void> | undefined {
     this.#closing.abort();
+    clearTimeout(this.#retry);
     return this.loading || this.#active.size > 0 ? this.#endAll() : undefined;
   }
 
   async #endAll(): Promise<void> {
-    if (this.loading) await this.loading;
+    if (this.loading) await this.loading.catch(() => {}); // the next hub ends what this one could not read of
     const end: RunEnd = { status: "failed", error: "the hub has closed" };
-    await Promise.all(Array.from(this.#active.values(), (run) => run.end(end)));
+    await Promise.all(Array.from(this.#active.values(), ({ run }) => run.end(end)));
   }
 
-  #begin(channel: string, signal?: AbortSignal): Run {
+  #begin(channel: string, signal?: AbortSignal): Active {
     const { log, publish, onEnd, onError } = this.#parts;
     const run = new Run({
       ...{ channel, signal, publish, onError },
@@ -145,11 +182,12 @@ export class Runs {
         onEnd(channel);
       },
     });
-    this.#active.set(channel, run);
-    return run;
+    const active = { run, record: 0 };
+    this.#active.set(channel, active);
+    return active;
   }
 
-  async #load(): Promise<void> {
+  async #read(): Promise<void> {
     const { log, onEnd } = this.#parts;
     const open = new Set<string>();
     const { tail } = log;
@@ -165,10 +203,10 @@ export class Runs {
       after = next;
     }
     for (const channel of this.#ended.keys()) onEnd(channel);
-    for (const channel of open) void this.#begin(channel).end({ status: "failed", error: "the producer has gone" });
+    for (const channel of open) void this.#begin(channel).run.end({ status: "failed", error: "the producer has gone" });
   }
 
-  /** Forgets what the log has dropped the record of. */
+  /** Forgets the ended runs that the log has dropped the record of; those that go on are written down again. */
   async #forget(): Promise<void> {
     const { log } = this.#parts;
     const { drops } = log;
@@ -180,6 +218,10 @@ export class Runs {
       if (record >= oldest) break;
       this.#ended.delete(channel);
     }
+    const dropped = Array.from(this.#active).filter(([, { record }]) => record > 0 && record < oldest);
+    if (dropped.length === 0) return;
+    const { first } = await log.append(dropped.map(([channel]) => recordOf({ channel, state: "active" })));
+    for (const [at, [, active]] of dropped.entries()) active.record = first + at;
   }
 }
 
@@ -190,5 +232,5 @@ const endEvent = (channel: string, end: RunEnd): CheckedEvent => ({
 });
 
 const recordOf = (record: RunRecord): CheckedEvent => ({
-  ...{ ...plain, channel: recordsChannel, event: undefined, data: JSON.stringify(record) },
+  ...{ ...plain, channel: runsChannel, event: undefined, data: JSON.stringify(record) },
 });

@@ -11,6 +11,8 @@ export interface Identity {
   readonly roles?: readonly string[];
   /** When the stream ends, in milliseconds since 1970: an identity's credentials do not live for ever. */
   readonly expiresAtMs?: number;
+  /** Whether its client may change what its stream reads. Default true; on a route of `hub.stream` false. */
+  readonly change?: boolean;
 }
 
 /**
@@ -22,7 +24,7 @@ export interface Identity {
  */
 export type SubscriberState = "reading" | "live" | "full" | "closed";
 
-/** A client's connection, as an application sees it. */
+/** A client's connection, as an application sees it. As JSON it is what `GET /connections` shows of it. */
 export interface Connection {
   /** Names the connection; not to be guessed. `hub.sendToConnection` sends to it. */
   readonly id: string;
@@ -43,11 +45,22 @@ export interface Connection {
 interface SubscriberOwner {
   drained(subscriber: Subscriber): void;
   closed(subscriber: Subscriber): void;
+  /** Where it is in the log. */
+  position(subscriber: Subscriber): string;
 }
 
 type SubscriberParts = { readonly owner: SubscriberOwner } & Pick<
   Subscriber,
-  "id" | "sink" | "identity" | "group" | "openedAtMs" | "remoteAddress" | "cursor" | "lost" | "knownDrops"
+  | "id"
+  | "sink"
+  | "identity"
+  | "group"
+  | "openedAtMs"
+  | "remoteAddress"
+  | "cursor"
+  | "lost"
+  | "knownDrops"
+  | "broadcastsAfter"
 >;
 
 /** One object for each connection: what it costs to be idle. */
@@ -66,6 +79,8 @@ export class Subscriber implements Connection, SinkOwner {
   cursor: number;
   /** What was dropped up to this count has been said, or need not be. */
   knownDrops: number;
+  /** It is given no broadcasts up to this sequence: it was not there, and does not come back. */
+  readonly broadcastsAfter: number;
   /** A gap that is known from the position that the client came with. */
   lost: "no" | "yes" | "may";
   liveIndex = -1;
@@ -93,6 +108,7 @@ export class Subscriber implements Connection, SinkOwner {
     this.cursor = parts.cursor;
     this.lost = parts.lost;
     this.knownDrops = parts.knownDrops;
+    this.broadcastsAfter = parts.broadcastsAfter;
   }
 
   // The sink's owner is the subscriber itself. One made where it connects, of closures, kept all that was at hand there.
@@ -117,9 +133,20 @@ export class Subscriber implements Connection, SinkOwner {
     return this.sink.kind;
   }
 
+  /** An identity may hold more than its type says, a token for one: of it this is all that is shown. */
+  toJSON(): unknown {
+    const { id, identity, channels, form, transport, state, openedAtMs, remoteAddress } = this;
+    return {
+      ...{ id, user: identity.user ?? null, roles: identity.roles ?? [], channels, format: form, transport, state },
+      position: this.#owner.position(this),
+      openedAt: new Date(openedAtMs).toISOString(),
+      remoteAddress: remoteAddress ?? null,
+    };
+  }
+
   /** What it reads, its own channels too. Kept while it reads only. */
   get selection(): Selection {
-    this.#selection ??= wholeSelection(this.group.selection, this);
+    this.#selection ??= wholeSelection(this.group.selection, this, [broadcastChannel]);
     return this.#selection;
   }
 
@@ -130,11 +157,12 @@ export class Subscriber implements Connection, SinkOwner {
 
 export const roleChannels = ({ roles = [] }: Pick<Identity, "roles">): string[] => roles.map((role) => `@role/${role}`);
 
-/** What a subscriber reads: its group's selection, what is broadcast, and its own channels, which are no part of the group's. */
+/** What a subscriber reads: its group's selection, its own channels, which are no part of the group's, and more. */
 export function wholeSelection(
   { exact, prefixes }: Selection,
   { id, identity: { user } }: Pick<Subscriber, "id" | "identity">,
+  more: readonly string[] = [],
 ): Selection {
   const own = user === undefined ? [`@connection/${id}`] : [`@connection/${id}`, `@user/${user}`];
-  return selectionOf([...exact, broadcastChannel, ...own], prefixes);
+  return selectionOf([...exact, ...more, ...own], prefixes);
 }

@@ -1,4 +1,12 @@
-import { covers, MillraceError, maxTimerMs, parseSelection, type Selection } from "../protocol/index.js";
+import {
+  checkNumber,
+  checkOptionKinds,
+  covers,
+  MillraceError,
+  maxTimerMs,
+  parseSelection,
+  type Selection,
+} from "../protocol/index.js";
 import { ByChannel } from "./by-channel.js";
 
 /** What a run is given. */
@@ -12,6 +20,11 @@ export interface Watch {
 export interface WatchOptions {
   /** How long a run outlasts the last watcher, in milliseconds, for one that comes back. Default 5,000; 0: not at all. */
   readonly lingerMs?: number;
+  /**
+   * How many runs there are at a time: clients say which channels they watch. What is watched beyond waits until one
+   * has ended, and `onError` is told. Default 1,000.
+   */
+  readonly most?: number;
 }
 
 export interface WatchedParts {
@@ -22,7 +35,7 @@ export interface WatchedParts {
   readonly onError: (error: unknown) => void;
 }
 
-type Run = (watch: Watch) => unknown;
+type Run = (watch: Watch) => void | Promise<void>;
 
 /**
  * Runs what produces for a channel while the channel is watched. It is told when a selection comes or goes, which is
@@ -41,16 +54,17 @@ export class Watched {
   }
 
   /** @throws MillraceError `invalid_channel`, `invalid_option` */
-  add(pattern: string, run: Run, { lingerMs = 5000 }: WatchOptions = {}): () => void {
+  add(pattern: string, run: Run, options: WatchOptions = {}): () => void {
     const selection = parseSelection([pattern]);
-    if (!(typeof lingerMs === "number" && lingerMs >= 0 && lingerMs <= maxTimerMs)) {
-      throw new MillraceError("invalid_option", `lingerMs is ${lingerMs}: it is a number from 0 to ${maxTimerMs}`);
-    }
+    checkOptionKinds("whileWatched", options, { lingerMs: ["number"], most: ["number"] });
+    const { lingerMs = 5000, most = 1000 } = options;
+    checkNumber("lingerMs", lingerMs, 0, maxTimerMs);
+    checkNumber("most", most, 1, Infinity);
     if (this.#closed) return () => {};
     const { isWatched, named, onError } = this.#parts;
     const [prefix] = selection.prefixes;
     const producer = new Producer({
-      ...{ run, lingerMs, onError },
+      ...{ pattern, run, lingerMs, most, onError },
       isWatched: (channel) => isWatched(channel, prefix === undefined),
     });
     this.#producers.add(producer);
@@ -97,8 +111,10 @@ export class Watched {
 }
 
 interface ProducerParts {
+  readonly pattern: string;
   readonly run: Run;
   readonly lingerMs: number;
+  readonly most: number;
   readonly isWatched: (channel: string) => boolean;
   readonly onError: (error: unknown) => void;
 }
@@ -107,8 +123,9 @@ interface ProducerParts {
  * The run of one channel.
  *
  *   producing ──(nobody watches)──→ lingering ──(lingerMs)──→ stopped ──(it has ended)──→ gone
- *       │ ↑───(somebody watches)───────┘ │
- *       └──────────(it throws)───────────┴──→ failed ──(nobody watches)──→ gone
+ *    ↑  │ ↑───(somebody watches)───────┘ │
+ *    │  └──────────(it throws)───────────┴──→ failed ──(nobody watches)──→ gone
+ *    └──(another is gone, or has failed)── waiting: there are `most`
  *
  * One that has merely returned goes on producing, by what it has set up, until its signal. Only one that is gone is
  * followed by another: two at a time would publish everything twice.
@@ -116,7 +133,6 @@ interface ProducerParts {
 interface Running {
   readonly controller: AbortController;
   linger: NodeJS.Timeout | undefined;
-  failed: boolean;
   ended: boolean;
 }
 
@@ -124,6 +140,8 @@ interface Running {
 class Producer {
   readonly #parts: ProducerParts;
   readonly #runs = new Map<string, Running>();
+  readonly #failed = new Set<string>();
+  readonly #waiting = new Set<string>();
   #over = false;
 
   constructor(parts: ProducerParts) {
@@ -136,9 +154,12 @@ class Producer {
     if (isWatched(channel)) {
       if (run) clearTimeout(run.linger);
       if (run) run.linger = undefined;
-      else if (!this.#over) this.#start(channel);
-    } else if (run?.failed) this.#runs.delete(channel);
-    else if (run && !run.linger && !run.controller.signal.aborted) {
+      else if (!this.#over && !this.#failed.has(channel)) this.#begin(channel);
+      return;
+    }
+    this.#failed.delete(channel);
+    this.#waiting.delete(channel);
+    if (run && !run.linger && !run.controller.signal.aborted) {
       if (lingerMs === 0) this.#stop(channel, run);
       else run.linger = setTimeout(() => this.#stop(channel, run), lingerMs).unref();
     }
@@ -149,33 +170,62 @@ class Producer {
     for (const [channel, run] of this.#runs) this.#stop(channel, run);
   }
 
+  #begin(channel: string): void {
+    if (this.#runs.size < this.#parts.most) this.#start(channel);
+    else this.#wait(channel);
+  }
+
   #start(channel: string): void {
-    const run: Running = { controller: new AbortController(), linger: undefined, failed: false, ended: false };
+    const run: Running = { controller: new AbortController(), linger: undefined, ended: false };
     this.#runs.set(channel, run);
-    const produce = async () => this.#parts.run({ channel, signal: run.controller.signal });
-    produce()
-      .catch((error) => this.#fail(run, error))
+    this.#produce({ channel, signal: run.controller.signal })
+      .catch((error) => this.#fail(channel, run, error))
       .finally(() => {
         run.ended = true;
-        if (!run.failed && !run.controller.signal.aborted) return;
-        if (!run.failed) this.#runs.delete(channel);
+        if (!run.controller.signal.aborted) return;
+        this.#forget(channel);
         this.look(channel);
       });
+  }
+
+  async #produce(watch: Watch): Promise<void> {
+    const result: unknown = await this.#parts.run(watch);
+    if (typeof result !== "object" || result === null || !("next" in result)) return;
+    throw new TypeError(
+      `whileWatched(${JSON.stringify(this.#parts.pattern)}) was given a generator, of which nothing runs: await hub.publish(…) instead of yield`,
+    );
+  }
+
+  #wait(channel: string): void {
+    const { pattern, most, onError } = this.#parts;
+    this.#waiting.add(channel);
+    if (this.#waiting.size > 1) return;
+    const text = `whileWatched(${JSON.stringify(pattern)}) has ${most} runs, and more is watched: it waits. Raise most, or let clients name fewer channels`;
+    onError(new MillraceError("invalid_option", text));
+  }
+
+  #forget(channel: string): void {
+    this.#runs.delete(channel);
+    for (const next of this.#waiting) {
+      if (this.#runs.size >= this.#parts.most) return;
+      this.#waiting.delete(next);
+      this.look(next);
+    }
   }
 
   #stop(channel: string, run: Running): void {
     clearTimeout(run.linger);
     run.linger = undefined;
     run.controller.abort();
-    if (run.ended) this.#runs.delete(channel);
+    if (run.ended) this.#forget(channel);
   }
 
-  #fail(run: Running, error: unknown): void {
+  #fail(channel: string, run: Running, error: unknown): void {
     const { signal } = run.controller;
     // What was waiting for something when it was told to stop says so in this way.
     if (signal.aborted && error instanceof Error && error.name === "AbortError") return;
     if (!signal.aborted) {
-      run.failed = true;
+      this.#failed.add(channel);
       clearTimeout(run.linger);
       run.controller.abort();
     }

@@ -1,4 +1,4 @@
-import { type Selection, selects } from "../protocol/index.js";
+import { broadcastChannel, connectionPrefix, type Selection, selects } from "../protocol/index.js";
 import type { Gap, Retention, RetentionPolicy } from "./log.js";
 import { Marks } from "./marks.js";
 import { Members } from "./members.js";
@@ -33,6 +33,8 @@ export interface DropRecord {
 }
 
 const maxEmptyChannels = 100_000;
+/** A connection whose peer takes nothing for longer is not told that it has missed what was sent to it alone. */
+const connectionMemoryMs = 10 * 60_000;
 const maxNamedInGap = 100;
 
 /**
@@ -46,9 +48,12 @@ export class Channels {
   readonly #members = new Members(this.#all);
   /** Channels without entries, those empty for longest first. */
   readonly #empty = new Map<string, Channel>();
+  /** The same of connections, which are remembered for a shorter time: most of them have gone. */
+  readonly #emptyConnections = new Map<string, Channel>();
   readonly #rules: readonly [...Rule[], Rule];
   readonly #sizes = new Marks();
   #addedBytes = 0;
+  #sparedBytes = 0;
   #maxDroppedThrough = 0;
   /** The newest drop of a channel that is forgotten: see `Channel.droppedAt`. */
   #forgottenAt = 0;
@@ -88,9 +93,10 @@ export class Channels {
     const channel = this.#channel(name, sequence);
     const { ring, rule } = channel;
     ring.push(sequence, bytes, place);
-    if (ring.length === 1) this.#empty.delete(name);
+    if (ring.length === 1) this.#emptyLike(name).delete(name);
     this.entries++;
     this.bytes += bytes;
+    if (rule.spared) this.#sparedBytes += bytes;
     this.#addedBytes += bytes;
     // What a crash brought back is dropped here and not by the next sweep: counted with the bytes in all, it would push
     // out what is older and kept for longer.
@@ -99,10 +105,11 @@ export class Channels {
     rule.added(sequence, timeMs);
     this.#last = sequence;
     if (this.#addedBytes - this.#sizes.last > totalBytes / 100) this.#sizes.push(this.#addedBytes, sequence);
-    while (this.bytes > totalBytes && this.entries > 1) {
+    while (this.bytes - this.#sparedBytes > totalBytes && this.entries > 1) {
       const through = this.#sizes.takeUpTo(Infinity);
       if (through === undefined) break;
-      for (const each of this.#rules) each.dueThrough = Math.max(each.dueThrough, Math.min(through, sequence - 1));
+      for (const each of this.#rules)
+        if (!each.spared) each.dueThrough = Math.max(each.dueThrough, Math.min(through, sequence - 1));
       this.#dropDue(timeMs);
     }
   }
@@ -111,9 +118,14 @@ export class Channels {
   sweep(nowMs: number): void {
     for (const rule of this.#rules) rule.age(nowMs);
     this.#dropDue(nowMs);
-    for (const channel of this.#empty.values()) {
-      const old = channel.emptySinceMs < nowMs - this.retention.memoryAgeMs;
-      if (!old && this.#empty.size <= maxEmptyChannels) break;
+    const { memoryAgeMs } = this.retention;
+    this.#forgetOld(this.#empty, nowMs - memoryAgeMs);
+    this.#forgetOld(this.#emptyConnections, nowMs - Math.min(memoryAgeMs, connectionMemoryMs));
+  }
+
+  #forgetOld(empty: ReadonlyMap<string, Channel>, beforeMs: number): void {
+    for (const channel of empty.values()) {
+      if (channel.emptySinceMs >= beforeMs && empty.size <= maxEmptyChannels) break;
       this.#forget(channel);
     }
   }
@@ -143,7 +155,7 @@ export class Channels {
     if (this.forgottenThrough <= after || this.#forgottenAt <= knownDrops) return undefined;
     const unknown =
       selection.prefixes.length > 0 ||
-      selection.exact.some((name) => (this.#all.get(name)?.unknownThrough ?? this.forgottenThrough) > after);
+      selection.exact.some((name) => (this.#all.get(name)?.unknownThrough ?? this.#forgottenOf(name)) > after);
     return unknown ? { may: true, channels: [] } : undefined;
   }
 
@@ -159,7 +171,8 @@ export class Channels {
     const channel = this.#all.get(name);
     // Of a channel that was forgotten and came again, what lies in a file from before must not come back with its name.
     if (channel) return sequence > channel.droppedThrough && sequence > channel.unknownThrough;
-    return sequence > this.forgottenThrough;
+    // With the process its connections have gone: what was sent to them does not come back.
+    return sequence > this.forgottenThrough && !ofConnection(name);
   }
 
   /** Whether the selection holds the entry, and it is retained. */
@@ -175,6 +188,7 @@ export class Channels {
     const channels: Record<string, number> = Object.create(null);
     const unknown: Record<string, number> = Object.create(null);
     for (const { name, droppedThrough, unknownThrough, ring } of this.#all.values()) {
+      if (ofConnection(name)) continue;
       // Without it, what a long age keeps would be taken for a forgotten channel's that had a short one.
       const spared = ring.length > 0 && ring.sequenceAt(0) <= this.forgottenThrough;
       if (droppedThrough > 0 || spared) channels[name] = droppedThrough;
@@ -192,8 +206,7 @@ export class Channels {
     this.#restored = { through, lostThrough, nowMs };
     const known = (name: string) => {
       const channel = this.#channel(name, 0);
-      channel.emptySinceMs = nowMs;
-      this.#empty.set(name, channel);
+      this.#emptied(channel, nowMs);
       return channel;
     };
     for (const [name, dropped] of Object.entries(channels)) {
@@ -201,6 +214,7 @@ export class Channels {
       this.#maxDroppedThrough = Math.max(this.#maxDroppedThrough, dropped);
     }
     for (const [name, behind] of Object.entries(unknown)) known(name).unknownThrough = Math.max(behind, lostThrough);
+    if (lostThrough > 0) known(broadcastChannel).unknownThrough = lostThrough;
   }
 
   /** Call it once the entries of an earlier run are added. A log that lost its end gives those sequences out again. */
@@ -223,7 +237,7 @@ export class Channels {
         ring: new Ring(),
         droppedThrough: 0,
         droppedAt: 0,
-        unknownThrough: sequence <= this.#restored.through ? this.#restored.lostThrough : this.forgottenThrough,
+        unknownThrough: sequence <= this.#restored.through ? this.#restored.lostThrough : this.#forgottenOf(name),
         emptySinceMs: 0,
       };
       this.#all.set(name, channel);
@@ -251,13 +265,11 @@ export class Channels {
     const bytes = channel.ring.shift();
     this.entries--;
     this.bytes -= bytes;
+    if (channel.rule.spared) this.#sparedBytes -= bytes;
     channel.droppedThrough = sequence;
     channel.droppedAt = ++this.drops;
     if (sequence > this.#maxDroppedThrough) this.#maxDroppedThrough = sequence;
-    if (channel.ring.length === 0) {
-      channel.emptySinceMs = nowMs;
-      this.#empty.set(channel.name, channel);
-    }
+    if (channel.ring.length === 0) this.#emptied(channel, nowMs);
     this.#release(sequence, bytes);
   }
 
@@ -272,12 +284,30 @@ export class Channels {
     }
   }
 
+  /** What is broadcast is never forgotten: each selection holds it, and all of them would be told of gaps. */
+  #emptied(channel: Channel, nowMs: number): void {
+    channel.emptySinceMs = nowMs;
+    if (channel.name !== broadcastChannel) this.#emptyLike(channel.name).set(channel.name, channel);
+  }
+
+  #emptyLike(name: string): Map<string, Channel> {
+    return ofConnection(name) ? this.#emptyConnections : this.#empty;
+  }
+
+  /** Up to where a channel that is not there may be a forgotten one: no connection's is, for none has another's name. */
+  #forgottenOf(name: string): number {
+    return name === broadcastChannel || ofConnection(name) ? 0 : this.forgottenThrough;
+  }
+
   /** Of its entries those that still lie in a file are from before `forgottenThrough`: they do not come back. */
   #forget(channel: Channel): void {
-    this.#empty.delete(channel.name);
+    this.#emptyLike(channel.name).delete(channel.name);
     this.#all.delete(channel.name);
     this.#members.delete(channel);
+    if (ofConnection(channel.name)) return; // nobody comes back to it: a gap would be told to all others
     this.forgottenThrough = Math.max(this.forgottenThrough, channel.droppedThrough, channel.unknownThrough);
     this.#forgottenAt = Math.max(this.#forgottenAt, channel.droppedAt);
   }
 }
+
+const ofConnection = (name: string): boolean => name.startsWith(connectionPrefix);

@@ -89,7 +89,11 @@ export interface LogStats {
   readonly writable: boolean;
 }
 
-/** What is kept. `Infinity` turns a bound off. The newest entry of a channel is kept whatever its size. */
+/**
+ * What is kept. `Infinity` turns a bound off. The newest entry of a channel is kept whatever its size. Two kinds have bounds
+ * of their own: of what a hub writes down of its runs the newest 100,000 records are kept, beside the bytes in all; what is
+ * sent to one connection is kept for a minute at most, unless a policy names `@connection/*`.
+ */
 export interface Retention {
   /** Entries per channel. Default 100,000. */
   readonly events: number;

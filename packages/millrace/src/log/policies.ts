@@ -1,4 +1,4 @@
-import { MillraceError, maxChannelBytes, withDefaults } from "../protocol/index.js";
+import { connectionPrefix, MillraceError, maxChannelBytes, runsChannel, withDefaults } from "../protocol/index.js";
 import type { Retention, RetentionPolicy } from "./log.js";
 import { Marks } from "./marks.js";
 
@@ -12,6 +12,8 @@ export class Rule {
   readonly events: number;
   readonly bytes: number;
   readonly ageMs: number;
+  /** The bytes in all neither count its entries nor drop them. */
+  readonly spared: boolean;
   readonly #pattern: string;
   readonly #ages = new Marks();
   #last = { sequence: 0, timeMs: 0 };
@@ -21,11 +23,12 @@ export class Rule {
   /** None of its entries before this one is retained. */
   oldest = 0;
 
-  constructor(pattern: string, { events, bytes, ageMs }: Required<Bounds>) {
+  constructor(pattern: string, { events, bytes, ageMs }: Required<Bounds>, spared = false) {
     this.#pattern = pattern;
     this.events = events;
     this.bytes = bytes;
     this.ageMs = ageMs;
+    this.spared = spared;
   }
 
   holds(channel: string): boolean {
@@ -50,14 +53,23 @@ export class Rule {
 
   /** Every entry up to the newest is at most as old as this mark says. */
   #mark(): void {
-    if (this.#last.sequence <= this.#markedThrough) return;
+    if (this.#last.sequence <= this.#markedThrough || this.ageMs === Infinity) return;
     this.#ages.push(this.#last.timeMs, this.#last.sequence);
     this.#markedThrough = this.#last.sequence;
   }
 }
 
 /**
- * A rule for each policy; the last is for channels that none holds.
+ * What says which runs go on and which have ended. It once went with the events: a hub that came after a crash then let
+ * strangers write to ended runs, and never ended those that had gone on for long.
+ */
+const ofRuns = { events: 100_000, bytes: Infinity, ageMs: Infinity };
+
+/** How long a connection may lag behind what is sent to it alone: nobody else reads that, and nobody later. */
+const connectionAgeMs = 60_000;
+
+/**
+ * A rule for each policy; the last is for channels that none holds. What is written down of runs has its own.
  * @throws MillraceError `invalid_option`, with the policy that is wrong and what is right
  */
 export function rulesOf(
@@ -68,7 +80,12 @@ export function rulesOf(
   const rules = policies.map(
     (policy) => new Rule(policy.channels, withDefaults({ events, bytes, ageMs }, policy.retention)),
   );
-  return [...rules, new Rule("", { events, bytes, ageMs })];
+  return [
+    new Rule(runsChannel, ofRuns, true),
+    ...rules,
+    new Rule(`${connectionPrefix}*`, { events, bytes, ageMs: Math.min(ageMs, connectionAgeMs) }),
+    new Rule("", { events, bytes, ageMs }),
+  ];
 }
 
 /** As in a selection `*` holds no channel that begins with `@`; but `@user/*` may be named: this is no client's wish. */
@@ -108,6 +125,7 @@ function check(name: string, policy: unknown, before: readonly RetentionPolicy[]
       `${name}.channels is ${show(channels)}: it is a channel's name, "prefix/*" or "*", of at most ${maxChannelBytes} bytes`,
     );
   }
+  if (channels === runsChannel) throw invalid(`${name} is for ${show(channels)}, which Millrace keeps for itself`);
   for (const [bound, value] of Object.entries(retention)) {
     if (!Object.hasOwn(bounds, bound))
       throw invalid(`${name}.retention has ${show(bound)}: known are ${Object.keys(bounds).join(", ")}`);

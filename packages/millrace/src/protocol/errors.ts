@@ -14,7 +14,7 @@
  * - `run_active`: only its run may write to a channel, and there is one at a time
  * - `run_ended`: the run on a channel has ended; nothing follows
  * - `stream_closed`: a stream was written to after its end
- * - `stream_full`: a stream was written to without waiting, faster than its client reads
+ * - `stream_full`: a stream was written to without waiting, faster than its client reads, and has been cut
  * - `closed`: the hub or the log has been closed
  */
 export type MillraceErrorCode =

@@ -1,5 +1,14 @@
+export { onAbort } from "./abort.js";
 export * from "./control.js";
-export { checkNumber, invalidOption, maxTimerMs, withDefaults } from "./defaults.js";
+export {
+  checkFunction,
+  checkNumber,
+  checkOptionKinds,
+  invalidOption,
+  type Kind,
+  maxTimerMs,
+  withDefaults,
+} from "./defaults.js";
 export { type Block, encodeBlock } from "./encode.js";
 export { MillraceError, type MillraceErrorCode } from "./errors.js";
 export {
@@ -13,11 +22,14 @@ export {
 } from "./event.js";
 export {
   assertChannel,
+  broadcastChannel,
+  connectionPrefix,
   defaultChannel,
   isPersonalChannel,
   maxChannelBytes,
   maxNameBytes,
   reservedEventPrefix,
+  runsChannel,
 } from "./names.js";
 export { createParser, type Parser } from "./parse.js";
 export {
@@ -28,4 +40,13 @@ export {
   type TextParser,
 } from "./parse-text.js";
 export { formatPosition, type Position, parsePosition } from "./position.js";
-export { covers, parseSelection, patternsOf, prefixesOf, type Selection, selectionOf, selects } from "./selection.js";
+export {
+  covers,
+  isWithin,
+  parseSelection,
+  patternsOf,
+  prefixesOf,
+  type Selection,
+  selectionOf,
+  selects,
+} from "./selection.js";

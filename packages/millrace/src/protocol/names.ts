@@ -7,6 +7,12 @@ export const maxChannelBytes = 256;
 export const maxNameBytes = 256;
 /** What publish and subscribe mean when no channel is named. */
 export const defaultChannel = "general";
+/** Every connection reads it beside its own channels. Only the program writes to it: `assertChannel` refuses the name. */
+export const broadcastChannel = "@all";
+/** Where a hub writes down its runs: nobody can select it or publish to it. */
+export const runsChannel = "@runs";
+/** A connection's own channel begins so. No other connection ever has its name. */
+export const connectionPrefix = "@connection/";
 /** Event names that begin so are the hub's own. */
 export const reservedEventPrefix = "millrace.";
 
@@ -38,6 +44,7 @@ export function assertChannel(name: string): void {
 
 /** Throws `invalid_channel` unless `name` is text of 1 to 256 bytes without CR, LF and NUL. */
 export function assertName(name: string, what: string): void {
+  if (typeof name !== "string") throw new MillraceError("invalid_channel", `a ${what} is a string, not ${typeof name}`);
   const bytes = utf8Bytes(name);
   if (bytes < 1 || bytes > maxChannelBytes) {
     throw new MillraceError(

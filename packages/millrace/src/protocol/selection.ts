@@ -82,6 +82,14 @@ export function selects(selection: Selection, channel: string): boolean {
   return selection.prefixes.some((prefix) => covers(prefix, channel));
 }
 
+/** Whether the other selection holds all that this one does. */
+export function isWithin({ exact, prefixes }: Selection, other: Selection): boolean {
+  return (
+    exact.every((name) => selects(other, name)) &&
+    prefixes.every((prefix) => other.prefixes.some((wider) => prefix.startsWith(wider)))
+  );
+}
+
 /** The prefixes that could select `channel`: `a/b/c` gives `""`, `a/`, `a/b/`. */
 export function prefixesOf(channel: string): string[] {
   if (channel.startsWith("@")) return [];

@@ -28,7 +28,8 @@ export class Deadlines<T extends Timed> {
   #timers: NodeJS.Timeout[] = [];
   #watched = 0;
   #slot = 0;
-  #next = 0;
+  /** Those that came since the last beat. */
+  #came = 0;
   #tick = 0;
 
   constructor(parts: DeadlinesParts<T>) {
@@ -39,8 +40,8 @@ export class Deadlines<T extends Timed> {
   add(timed: T, heartbeats: boolean): void {
     if (this.#watched++ === 0) this.#start();
     if (heartbeats) {
-      timed.slot = this.#next;
-      this.#next = (this.#next + 1) % slots;
+      // The slot whose turn was last: its next is a whole interval away. Those that come together are spread before it.
+      timed.slot = (this.#slot + slots - 1 - (this.#came++ % slots)) % slots;
       this.#slots[timed.slot]?.add(timed);
     }
     this.#expect(timed, timed.endsAtMs);
@@ -115,6 +116,7 @@ export class Deadlines<T extends Timed> {
   #beat(): void {
     const due = this.#slots[this.#slot] as Set<T>;
     this.#slot = (this.#slot + 1) % slots;
+    this.#came = 0;
     if (due.size > 0) this.#parts.onHeartbeat(due);
   }
 }

@@ -29,6 +29,10 @@ export class FetchSink implements Sink {
     );
   }
 
+  get pendingBytes(): number {
+    return this.#controller ? bufferBytes - (this.#controller.desiredSize ?? bufferBytes) : 0;
+  }
+
   open(owner: SinkOwner): void {
     this.#owner = owner;
   }

@@ -10,6 +10,10 @@ export class Http2Sink implements Sink {
     this.#stream = stream;
   }
 
+  get pendingBytes(): number {
+    return this.#stream.writableLength;
+  }
+
   open(owner: SinkOwner): void {
     const stream = this.#stream;
     stream.on("drain", () => owner.onDrain());

@@ -12,6 +12,7 @@ export interface PollAnswer {
  */
 export class PollSink implements Sink {
   readonly kind = "poll";
+  readonly pendingBytes = 0;
   /** What was written, when it is over. */
   readonly answer: Promise<PollAnswer>;
   readonly #body: Uint8Array[] = [];

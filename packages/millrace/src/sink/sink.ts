@@ -18,6 +18,8 @@ export interface Sink {
   open(owner: SinkOwner): void;
   /** Takes the bytes, always. False: the peer is slower than the writer, wait for `onDrain` before the next. */
   write(bytes: Uint8Array): boolean;
+  /** What was written and has not left this process yet. */
+  readonly pendingBytes: number;
   /** Ends in order, after what was written. `lastBytes` are the farewell. */
   end(lastBytes?: Uint8Array): void;
   /** Ends at once. */

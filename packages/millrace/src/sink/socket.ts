@@ -23,6 +23,10 @@ export class SocketSink implements Sink {
     return "http/1.1";
   }
 
+  get pendingBytes(): number {
+    return this.#socket.writableLength;
+  }
+
   open(owner: SinkOwner): void {
     const socket = this.#socket;
     socket[ownerOf] = owner;

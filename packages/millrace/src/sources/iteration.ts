@@ -1,3 +1,5 @@
+import { onAbort } from "../protocol/index.js";
+
 /**
  * An async iterable each of whose iterations is a run of its own, and begins when it is first asked for something.
  * `generate` is given a signal that aborts when its iteration is over, whoever ended it: the consumer, `signal`, an
@@ -60,22 +62,4 @@ export function unlessAborted<T>(work: Promise<T>, until: AbortSignal): Promise<
     until.addEventListener("abort", abandon);
     work.then(resolve, reject).finally(() => until.removeEventListener("abort", abandon));
   });
-}
-
-/**
- * One listener for each of the application's signals, however many iterations it ends. With one for each, Node warns of
- * a leak at the eleventh; and `AbortSignal.any` leaves some 50 bytes in a long-lived signal at every call (Node 20).
- */
-const endings = new WeakMap<AbortSignal, Set<() => void>>();
-
-function onAbort(signal: AbortSignal, end: () => void): () => void {
-  const ends = endings.get(signal) ?? new Set();
-  if (!endings.has(signal)) {
-    endings.set(signal, ends);
-    signal.addEventListener("abort", () => {
-      for (const each of ends) each();
-    });
-  }
-  ends.add(end);
-  return () => ends.delete(end);
 }

@@ -1,13 +1,13 @@
-import type { SendEvent } from "./send-event.js";
-import { type EventStream, isStreamClosed, type OpenStream } from "./stream.js";
+import { type AnyEvents, MillraceError } from "../protocol/index.js";
+import { type EventStream, isSource, isStreamOver, type OpenStream, type Source } from "./stream.js";
 
-type Source = AsyncIterable<SendEvent | string>;
-type Result = Source | (() => void | Promise<void>) | void;
+// biome-ignore lint/suspicious/noConfusingVoidType: a handler without `return` has this type
+type Result = Source | (() => unknown) | void;
 
 /**
  * Writes to one client. What it returns says when the stream is over:
  * - a promise: when it is done; the client is told not to come back, for it has had everything
- * - an async iterable, such as that of an `async function*`: after its last event, likewise
+ * - an iterable, such as that of an `async function*`: after its last event, likewise
  * - a function: when the client leaves or `close()` is called; then the function is called, to clean up
  * - nothing: as a function that does nothing
  *
@@ -15,32 +15,33 @@ type Result = Source | (() => void | Promise<void>) | void;
  *
  * Behind the stream it is given what the route was given.
  */
-export type StreamHandler<R, Rest extends readonly unknown[] = unknown[]> = (
-  stream: EventStream,
+export type StreamHandler<R, Rest extends readonly unknown[] = unknown[], E extends object = AnyEvents> = (
+  stream: EventStream<E>,
   request: R,
   ...rest: Rest
 ) => Result | Promise<Result>;
 
 /** Runs a handler to its end. `onError` is told what it throws. */
-export function runHandler<R, Rest extends readonly unknown[]>(
-  handler: StreamHandler<R, Rest>,
+export function runHandler<R, Rest extends readonly unknown[], E extends object>(
+  handler: StreamHandler<R, Rest, E>,
   stream: OpenStream,
   given: readonly [request: R, ...rest: Rest],
   onError: (error: unknown) => void,
 ): void {
   const failed = (error: unknown) => {
-    if (isStreamClosed(error) && !stream.isOpen) return;
+    if (isStreamOver(error) && !stream.isOpen) return;
     stream.destroy();
     onError(error);
   };
   const settled = (result: Result, asynchronous: boolean) => {
     if (isSource(result)) stream.pipe(result).then(finished, failed);
     else if (typeof result === "function") stream.onEnd(guarded(result, onError));
+    else if (result !== undefined) failed(unknownResult(result));
     else if (asynchronous) finished();
   };
   const finished = () => stream.close({ reconnect: false });
   try {
-    const result = handler(stream, ...given);
+    const result = (handler as StreamHandler<R, Rest>)(stream, ...given); // `E` is about types alone
     if (isPromise(result)) result.then((value) => settled(value, true)).then(undefined, failed);
     else settled(result, false);
   } catch (error) {
@@ -51,10 +52,13 @@ export function runHandler<R, Rest extends readonly unknown[]>(
 const isPromise = (value: unknown): value is Promise<Result> =>
   typeof value === "object" && value !== null && "then" in value;
 
-const isSource = (value: unknown): value is Source =>
-  typeof value === "object" && value !== null && Symbol.asyncIterator in value;
+const unknownResult = (result: unknown): MillraceError =>
+  new MillraceError(
+    "invalid_event",
+    `a handler returned ${typeof result}: it sends with stream.send(), and returns nothing, an iterable of events, or a function that cleans up`,
+  );
 
-function guarded(cleanUp: () => void | Promise<void>, onError: (error: unknown) => void): () => void {
+function guarded(cleanUp: () => unknown, onError: (error: unknown) => void): () => void {
   return async () => {
     try {
       await cleanUp();

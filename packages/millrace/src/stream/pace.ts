@@ -7,6 +7,7 @@ const mostWrites = 100;
 
 const now = Promise.resolve();
 let writes = 0;
+let turns = 0;
 let nextTurn = now;
 
 /** Called for each write: what is to be waited for after it. */
@@ -15,9 +16,16 @@ export function pace(): Promise<void> {
     nextTurn = new Promise((resolve) => {
       setImmediate(() => {
         writes = 0;
+        turns++;
         resolve();
       });
     });
   }
   return ++writes > mostWrites ? nextTurn : now;
+}
+
+/** Names the present turn of the event loop. */
+export function turn(): number {
+  void pace();
+  return turns;
 }

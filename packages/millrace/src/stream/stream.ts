@@ -1,8 +1,11 @@
-import { closeBlock, encodeBlock, farewellBlock, MillraceError } from "../protocol/index.js";
+import { type AnyEvents, closeBlock, encodeBlock, farewellBlock, MillraceError } from "../protocol/index.js";
 import type { Timed } from "../sink/deadlines.js";
 import type { Sink, SinkOwner } from "../sink/sink.js";
-import { pace } from "./pace.js";
-import { encodeSendEvent, type SendEvent } from "./send-event.js";
+import { pace, turn } from "./pace.js";
+import { encodeSendEvent, type Sendable } from "./send-event.js";
+
+/** Events to send, one after the other. */
+export type Source<E extends object = AnyEvents> = AsyncIterable<Sendable<E>> | Iterable<Sendable<E>>;
 
 /** Who a stream is for, as the application's `authorize` answered. */
 export interface StreamIdentity {
@@ -17,10 +20,15 @@ export interface StreamIdentity {
  *
  * What is written resolves when the client can take more: at once as a rule, when its connection has emptied if it is slow,
  * and now and then with the next turn of the event loop, so that a fast loop leaves room for everyone else. After the
- * stream's end it rejects with `stream_closed`, which ends a handler's loop, and which a handler may let pass. A call that is
- * not awaited does no harm; when more than `maxUnsentBytes` wait for a slow client, it throws `stream_full`.
+ * stream's end it rejects with `stream_closed`, which ends a handler's loop, and which a handler may let pass.
+ *
+ * A call that is not awaited does no harm. When more than `maxUnsentBytes` would wait for a slow client, it rejects with
+ * `stream_full`, and the stream is cut, because its client would otherwise miss events without knowing: it comes back. A
+ * loop that never waits has it thrown.
+ *
+ * `E` names the events, each with the type of its data: `async (stream: EventStream<Events>) => …`.
  */
-export interface EventStream {
+export interface EventStream<E extends object = AnyEvents> {
   /** Names the connection; not to be guessed. The client has it in the header `Millrace-Connection`. */
   readonly id: string;
   /** The last id that the client received before it came back; empty when it is new. */
@@ -33,9 +41,9 @@ export interface EventStream {
   readonly closed: Promise<void>;
   /**
    * Sends an event, or a string as the data of one.
-   * @throws MillraceError `invalid_event`, `stream_full`; rejects with `stream_closed`
+   * @throws MillraceError `invalid_event`, at once; rejects with `stream_full`, `stream_closed`
    */
-  send(event: SendEvent | string): Promise<void>;
+  send(event: Sendable<E>): Promise<void>;
   /** Sends a comment, which no page sees. */
   comment(text: string): Promise<void>;
   /** Tells the client to wait so many milliseconds before it reconnects. */
@@ -45,7 +53,7 @@ export interface EventStream {
    * leaves, the source is told (`return()`). Resolves at the source's end; rejects with what the source throws, and with
    * `stream_closed`.
    */
-  pipe(source: AsyncIterable<SendEvent | string>): Promise<void>;
+  pipe(source: Source<E>): Promise<void>;
   /**
    * Ends the stream, after what was sent. `reconnect: false` tells the client not to come back, a native EventSource too.
    * @param options.reconnect default true
@@ -63,6 +71,8 @@ export interface StreamParts {
   /** The stream was ended here, and its connection is not free yet. */
   readonly onEnding: (stream: OpenStream) => void;
   readonly onClosed: (stream: OpenStream) => void;
+  /** The stream was cut for what its handler did. */
+  readonly onError: (error: unknown) => void;
 }
 
 interface Waiting {
@@ -71,15 +81,22 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+/** Writes to a stream that is over, in one turn of the event loop, before they throw. */
+const mostRefused = 1000;
+
 /** An EventStream and what its mount does with it. What few handlers use is made when it is asked for. */
 export class OpenStream implements EventStream, SinkOwner, Timed {
   slot = -1;
   endsAtMs: number;
   readonly #parts: StreamParts;
   #state: "open" | "ending" | "closed" = "open";
-  #full = false;
+  /** Since when its client has taken nothing; 0: it takes. */
+  #fullSinceMs = 0;
   /** What was written since the sink was full. */
   #unsentBytes = 0;
+  #pendingBytes = 0;
+  #refused = 0;
+  #refusedTurn = -1;
   #waiting: Waiting | undefined;
   #closed: Waiting | undefined;
   #abort: AbortController | undefined;
@@ -121,10 +138,23 @@ export class OpenStream implements EventStream, SinkOwner, Timed {
   }
 
   get isFull(): boolean {
-    return this.#full;
+    return this.#fullSinceMs !== 0;
   }
 
-  send(event: SendEvent | string): Promise<void> {
+  /** For how long its client has taken nothing of what it is sent. */
+  stalledMs(nowMs: number): number {
+    return this.isFull ? nowMs - this.#fullSinceMs : 0;
+  }
+
+  /** Whether its client has taken something since this was asked last. */
+  hasTaken(): boolean {
+    const { pendingBytes } = this.#parts.sink;
+    const taken = pendingBytes < this.#pendingBytes;
+    this.#pendingBytes = pendingBytes;
+    return taken;
+  }
+
+  send(event: Sendable): Promise<void> {
     return this.write(encodeSendEvent(event));
   }
 
@@ -136,7 +166,7 @@ export class OpenStream implements EventStream, SinkOwner, Timed {
     return this.write(encodeBlock({ retry: ms }));
   }
 
-  pipe(source: AsyncIterable<SendEvent | string>): Promise<void> {
+  pipe(source: Source): Promise<void> {
     return quiet(this.#pipe(source));
   }
 
@@ -145,6 +175,7 @@ export class OpenStream implements EventStream, SinkOwner, Timed {
     this.#end("ending");
     this.#parts.onEnding(this);
     this.#parts.sink.end(Buffer.from(reconnect ? closeBlock(undefined, reason, undefined) : farewellBlock(reason)));
+    this.hasTaken();
   }
 
   /** Has a function called at the end, whoever ends it. */
@@ -159,24 +190,40 @@ export class OpenStream implements EventStream, SinkOwner, Timed {
   }
 
   write(block: string): Promise<void> {
-    if (this.#state !== "open") return refused();
+    if (!this.isOpen) return this.#refuse(streamClosed());
     const bytes = Buffer.from(block);
     const { sink, maxUnsentBytes } = this.#parts;
-    if (this.#full) {
-      if (this.#unsentBytes + bytes.length > maxUnsentBytes) {
-        throw new MillraceError(
-          "stream_full",
-          `${this.#unsentBytes} bytes wait for a slow client, and maxUnsentBytes is ${maxUnsentBytes}: await what send() returns`,
-        );
-      }
-      this.#unsentBytes += bytes.length;
+    if (this.isFull && this.#unsentBytes + bytes.length > maxUnsentBytes) return this.#overflow();
+    if (this.isFull) this.#unsentBytes += bytes.length;
+    if (!sink.write(bytes) && !this.isFull) this.#fullSinceMs = Date.now();
+    return this.isFull ? this.#drained() : pace();
+  }
+
+  /** Not thrown: whoever does not wait is seldom the handler, but, say, an emitter, whose other listeners it would stop. */
+  #overflow(): Promise<void> {
+    const error = new MillraceError(
+      "stream_full",
+      `${this.#unsentBytes} bytes wait for a slow client, and maxUnsentBytes is ${this.#parts.maxUnsentBytes}: await what send() returns`,
+    );
+    this.#end("ending");
+    this.#parts.onEnding(this);
+    this.destroy();
+    this.#parts.onError(error);
+    return this.#refuse(error);
+  }
+
+  /** @throws MillraceError when a loop that waits for nothing goes on for ever: nothing else would end it */
+  #refuse(error: MillraceError): Promise<void> {
+    if (this.#refusedTurn !== turn()) {
+      this.#refusedTurn = turn();
+      this.#refused = 0;
     }
-    if (!sink.write(bytes)) this.#full = true;
-    return this.#full ? this.#drained() : pace();
+    if (++this.#refused > mostRefused) throw error;
+    return quiet(Promise.reject(error));
   }
 
   onDrain(): void {
-    this.#full = false;
+    this.#fullSinceMs = 0;
     this.#unsentBytes = 0;
     this.#waiting?.resolve();
     this.#waiting = undefined;
@@ -195,8 +242,8 @@ export class OpenStream implements EventStream, SinkOwner, Timed {
     return this.#waiting.promise;
   }
 
-  async #pipe(source: AsyncIterable<SendEvent | string>): Promise<void> {
-    const iterator = source[Symbol.asyncIterator]();
+  async #pipe(source: Source): Promise<void> {
+    const iterator = iteratorOf(source);
     const { signal } = this;
     // Not Promise.race with one promise for all turns: each would stay with it until the end.
     let leave = () => {};
@@ -204,12 +251,12 @@ export class OpenStream implements EventStream, SinkOwner, Timed {
     signal.addEventListener("abort", left);
     let failed = false;
     try {
-      if (this.#full) await this.#drained();
+      if (this.isFull) await this.#drained();
       for (;;) {
-        const next = await new Promise<IteratorResult<SendEvent | string> | undefined>((resolve, reject) => {
+        const next = await new Promise<IteratorResult<Sendable> | undefined>((resolve, reject) => {
           leave = () => resolve(undefined);
           if (signal.aborted) return leave();
-          iterator.next().then(resolve, (error) => {
+          nextOf(iterator).then(resolve, (error) => {
             failed = true;
             reject(error);
           });
@@ -241,8 +288,27 @@ export class OpenStream implements EventStream, SinkOwner, Timed {
 const streamClosed = (): MillraceError =>
   new MillraceError("stream_closed", "the stream is over: stop writing, or watch its signal");
 
+type AnyIterator = AsyncIterator<Sendable> | Iterator<Sendable>;
+
+/** @throws MillraceError `invalid_event` */
+function iteratorOf(source: Source): AnyIterator {
+  if (!isSource(source)) {
+    throw new MillraceError(
+      "invalid_event",
+      "pipe takes an iterable of events, such as what an async function* returns",
+    );
+  }
+  return Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
+}
+
+/** A text is none, though it can be iterated: it would be sent letter by letter. */
+export const isSource = (value: unknown): value is Source =>
+  typeof value === "object" && value !== null && (Symbol.asyncIterator in value || Symbol.iterator in value);
+
+const nextOf = async (iterator: AnyIterator): Promise<IteratorResult<Sendable>> => iterator.next();
+
 /** Not to be waited for: a generator hears of it when what it waits for has come, which may be never. */
-async function end(iterator: AsyncIterator<unknown>): Promise<void> {
+async function end(iterator: AsyncIterator<unknown> | Iterator<unknown>): Promise<void> {
   try {
     await iterator.return?.();
   } catch {
@@ -250,10 +316,13 @@ async function end(iterator: AsyncIterator<unknown>): Promise<void> {
   }
 }
 
-/** Whether an error only says that the stream was over, as that of a timer or a request which was given its signal does. */
-export const isStreamClosed = (error: unknown): boolean =>
+/**
+ * Whether an error only says that the stream was over, as that of a timer or a request which was given its signal does; or
+ * that it was cut, which has been told.
+ */
+export const isStreamOver = (error: unknown): boolean =>
   [error, error instanceof Error && error.cause].some(
-    (one) => one instanceof MillraceError && one.code === "stream_closed",
+    (one) => one instanceof MillraceError && (one.code === "stream_closed" || one.code === "stream_full"),
   );
 
 function waiting(): Waiting {
@@ -265,8 +334,6 @@ function waiting(): Waiting {
   });
   return { promise: quiet(promise), resolve, reject };
 }
-
-const refused = (): Promise<void> => quiet(Promise.reject(streamClosed()));
 
 /** Whoever does not wait for it must not bring the process down when the client leaves. */
 function quiet(promise: Promise<void>): Promise<void> {

@@ -1,7 +1,15 @@
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { createHub, type MillraceOptions, type Select } from "../../src/index.js";
+import {
+  type Answer,
+  type Connection,
+  createHub,
+  type Following,
+  MillraceError,
+  type MillraceOptions,
+  type Select,
+} from "../../src/index.js";
 import { EventReader } from "./support/events.js";
 
 interface Guarded extends http.IncomingMessage {
@@ -20,7 +28,8 @@ async function serve(select: Select<Guarded>, options: MillraceOptions = {}) {
   const server = http.createServer((request: Guarded, response) => {
     const { authorization } = request.headers;
     if (authorization) request.user = { id: authorization, roles: ["reader"] };
-    void route(request, response);
+    if (request.url?.startsWith("/connections/")) hub.listener(request, response);
+    else void route(request, response);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
@@ -37,13 +46,13 @@ async function serve(select: Select<Guarded>, options: MillraceOptions = {}) {
     expect(response.status).toBe(200);
     return new EventReader(response.body as ReadableStream<Uint8Array>);
   };
-  return { hub, get, read };
+  return { hub, get, read, url: `http://127.0.0.1:${port}` };
 }
 
 describe("a route of the application's own", () => {
   test.each<[string, Awaited<ReturnType<Select<Guarded>>>]>([
     ["a channel", "news"],
-    ["several", ["news", "chat/*"]],
+    ["several", ["news", "chat"]],
     ["all that there is to say", { channels: ["news"], rewind: "all" }],
   ])("follows %s", async (_what, selected) => {
     const { hub, read } = await serve(() => selected);
@@ -79,6 +88,14 @@ describe("a route of the application's own", () => {
       nothing: undefined,
       empty: {},
       odd: { channels: "news", user: 5 },
+      number: { channels: 5 },
+      list: ["news", 5],
+      far: { channels: "news", rewind: -1 },
+      text: { channels: "news", rewind: "1" },
+      form: { channels: "news", form: "xml" },
+      change: { channels: "news", change: "yes" },
+      refusal: { refuse: 402 },
+      gone: { refuse: 404, reason: "no such job" },
       wild: "a\nb",
     };
     const select = ({ headers }: Guarded) => answers[headers["x-case"] as string] as string;
@@ -86,9 +103,105 @@ describe("a route of the application's own", () => {
     const status = async (what: string) => (await get("", { "x-case": what })).status;
     expect([await status("none"), await status("bad"), await status("late")]).toEqual([401, 403, 401]);
     expect(await status("wild")).toBe(400);
+    const gone = await get("", { "x-case": "gone" });
+    expect(await gone.json()).toMatchObject({ status: 404, code: "not_found", detail: "no such job" });
     expect(errors).toEqual([]);
-    expect([await status("nothing"), await status("empty"), await status("odd")]).toEqual([500, 500, 500]);
-    expect(errors).toHaveLength(3);
+    const mistakes = ["nothing", "empty", "odd", "number", "list", "far", "text", "form", "change", "refusal"];
+    for (const what of mistakes) expect(await status(what), what).toBe(500);
+    expect(errors).toHaveLength(mistakes.length);
+    for (const error of errors) {
+      expect(error).toBeInstanceOf(TypeError);
+      expect((error as Error).message).toMatch(/^select answered /);
+    }
+  });
+
+  test("what select throws is the application's own, a MillraceError too", async () => {
+    const errors: unknown[] = [];
+    const error = new MillraceError("invalid_event", "the password is 12345");
+    const { get } = await serve(() => Promise.reject(error), { onError: (told) => errors.push(told) });
+    const answer = await get();
+    expect(answer.status).toBe(500);
+    expect(await answer.text()).not.toContain("12345");
+    expect(errors).toEqual([error]);
+  });
+
+  test.each(["*", "jobs/*", "*/x"])("a parameter %j never becomes a wildcard", async (id) => {
+    for (const selected of [`answers/${id}`, ["news", id], { channels: `answers/${id}` }, { prefixes: `a/${id}/` }]) {
+      const { hub, get } = await serve(() => selected);
+      const answer = await get();
+      expect(await answer.json()).toMatchObject({ status: 400, code: "invalid_channel" });
+      expect(hub.stats().connections).toBe(0);
+    }
+  });
+
+  test("prefixes are asked for as such, and end with a slash", async () => {
+    const { hub, get, read } = await serve(({ headers }) => ({
+      prefixes: headers["x-all"] === undefined ? ["chat/", "news/"] : "",
+    }));
+    const [some, all] = [await read(), await read("", { "x-all": "1" })];
+    await hub.publish(["other", "general", "chat/1", "@user/ann", "news/2"].map((data) => ({ channel: data, data })));
+    expect(await some.data(2)).toEqual(["chat/1", "news/2"]);
+    expect(await all.data(4)).toEqual(["other", "general", "chat/1", "news/2"]);
+    for (const prefixes of ["chat", ["chat/", "x"], "@user/"]) {
+      const { get } = await serve(() => ({ prefixes }));
+      expect((await get()).status, String(prefixes)).toBe(400);
+    }
+    expect((await get("", {}, "HEAD")).status).toBe(200);
+  });
+
+  test.each<[string, Following]>([
+    ["no channels", { channels: [], user: "ann" }],
+    ["none named", { user: "ann" }],
+    ["a role alone", { roles: ["reader"] }],
+  ])("%s: only what comes to the user and the roles, and nothing of general", async (_what, selected) => {
+    const { hub, get, read } = await serve(() => selected);
+    const reader = await read();
+    await hub.publish([
+      { channel: "general", data: "not this" },
+      { channel: "@user/ann", data: "hers" },
+      { channel: "@role/reader", data: "hers" },
+    ]);
+    expect(await reader.data(1)).toEqual(["hers"]);
+    expect([...hub.connections()].map(({ channels }) => channels)).toEqual([[]]);
+    expect(await (await get("?mode=poll&rewind=all")).text()).not.toContain("not this");
+  });
+
+  test("the client changes nothing of what was selected, unless select lets it", async () => {
+    const { hub, get, url } = await serve(({ headers }) => ({
+      channels: "news",
+      ...(headers["x-change"] === undefined ? {} : { change: true }),
+    }));
+    const change = async (headers: Record<string, string>) => {
+      const id = (await get("", headers)).headers.get("millrace-connection");
+      const body = JSON.stringify({ add: ["stocks"] });
+      return fetch(`${url}/connections/${id}/channels`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body,
+      });
+    };
+    const refused = await change({});
+    expect([refused.status, await refused.text()]).toEqual([403, expect.stringContaining("the application")]);
+    expect(await (await change({ "x-change": "1" })).json()).toEqual({ channels: ["news", "stocks"] });
+    const [first] = hub.connections();
+    expect(hub.changeChannels(first as Connection, { add: ["chat"] }).channels).toEqual(["chat", "news"]);
+  });
+
+  test("the hub's hosts and its onAnswer are for this route too", async () => {
+    const answers: Answer[] = [];
+    const { get } = await serve(() => "news", {
+      allowedHosts: ["hub.example"],
+      onAnswer: (answer) => answers.push(answer),
+    });
+    expect((await get()).status).toBe(200);
+    expect((await get("", {}, "DELETE")).status).toBe(405);
+    const route = createHub({ allowedHosts: ["hub.example"] }).stream(() => "news");
+    const status = async (host: string) => (await route(new Request(`http://${host}/feed`))).status;
+    expect([await status("evil.example"), await status("hub.example")]).toEqual([403, 200]);
+    expect(answers).toEqual([
+      { method: "GET", route: "hub.stream", status: 200, durationMs: expect.any(Number) },
+      { method: "DELETE", route: "hub.stream", status: 405, durationMs: expect.any(Number) },
+    ]);
   });
 
   test("a client goes on from its cursor, polls, chooses its format, and is told not to come back", async () => {

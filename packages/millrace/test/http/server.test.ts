@@ -1,7 +1,15 @@
 import { once } from "node:events";
+import http from "node:http";
 import net from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { createHub, createServer, type MillraceError, type Server } from "../../src/index.js";
+import {
+  type Authorize,
+  createHub,
+  createServer,
+  MillraceError,
+  type Server,
+  type ServerOptions,
+} from "../../src/index.js";
 import { EventReader } from "./support/events.js";
 import { until } from "./support/index.js";
 
@@ -91,8 +99,146 @@ describe("routes", () => {
     expect(errors.map((error) => (error as Error).message)).toEqual(["the password is 12345", "too late"]);
   });
 
+  test("a redirect leads nowhere else than it says", async () => {
+    const server = createServer({ port: 0 }).redirect("/old/:channel", "/events/:channel");
+    const url = await run(server);
+    for (const dots of [".", "..", "%2e", "%2E.", "%2e%2e"]) {
+      expect((await raw(url, "GET", `/old/${dots}`)).statusCode, dots).toBe(400);
+    }
+    expect((await raw(url, "GET", "/old/...")).headers.location).toBe("/events/...");
+  });
+
+  test("a MillraceError of a handler's own is not the client's business", async () => {
+    const errors: unknown[] = [];
+    const hub = createHub();
+    const server = createServer({ port: 0, onError: (error) => errors.push(error) })
+      .post("/wrong", () => hub.publish({ channel: "secret*", data: 1 }))
+      .get("/id", () => "", { authorize: () => Promise.reject(new MillraceError("closed", "secret")) });
+    const url = await run(server);
+    for (const [path, method] of [
+      ["/wrong", "POST"],
+      ["/id", "GET"],
+    ]) {
+      const answer = await fetch(url + path, { method: method as string });
+      expect(answer.status).toBe(500);
+      expect(await answer.text()).not.toContain("secret");
+    }
+    expect(errors).toEqual([
+      expect.objectContaining({ code: "invalid_channel" }),
+      expect.objectContaining({ code: "closed" }),
+    ]);
+  });
+
   test.each(["events", "/a/:", "/a/:b/:b", "/a*", "/a?b=c", ""])("%j is no path", (path) => {
     expect(() => createServer().get(path, () => "")).toThrow(/path is/);
+  });
+});
+
+/** What `fetch` would not send: any path, Host and Origin. */
+const raw = async (url: string, method: string, path: string, headers: http.OutgoingHttpHeaders = {}) => {
+  const request = http.request({ host: "127.0.0.1", port: new URL(url).port, method, path, headers, agent: false });
+  const [response] = (await once(request.end(), "response")) as [http.IncomingMessage];
+  response.resume();
+  return response;
+};
+
+describe("pages of other origins, and other hosts", () => {
+  const all = (server: Server) => {
+    const answer = ({ method }: { method?: string | undefined }) => ({ method });
+    return server.get("/a", answer).post("/a", answer).put("/a", answer).delete("/a", answer).post("/events", answer);
+  };
+
+  test("change nothing, but may be let", async () => {
+    const url = await run(all(createServer({ port: 0, corsOrigins: ["https://app.example"] })));
+    const status = async (method: string, origin?: string, path = "/a") =>
+      (await raw(url, method, path, origin === undefined ? {} : { origin })).statusCode;
+    for (const method of ["POST", "PUT", "DELETE"]) {
+      expect(await status(method)).toBe(200);
+      expect(await status(method, url)).toBe(200);
+      expect(await status(method, "https://app.example")).toBe(200);
+      for (const origin of ["https://evil.example", "null", "http://127.0.0.1:1"]) {
+        expect(await status(method, origin), `${method} ${origin}`).toBe(403);
+      }
+    }
+    expect(await status("POST", "https://evil.example", "/events")).toBe(403);
+    expect(await status("GET", "https://evil.example")).toBe(200);
+    const { headers } = await raw(url, "GET", "/a", { origin: "https://app.example" });
+    expect(headers["access-control-allow-origin"]).toBe("https://app.example");
+    const asked = { origin: "https://app.example", "access-control-request-method": "PUT" };
+    const preflight = await raw(url, "OPTIONS", "/a", asked);
+    expect([preflight.statusCode, preflight.headers["access-control-allow-methods"]]).toEqual([
+      204,
+      "GET, POST, PUT, DELETE",
+    ]);
+    const other = await raw(url, "OPTIONS", "/a", { ...asked, origin: "https://evil.example" });
+    expect(other.headers["access-control-allow-origin"]).toBeUndefined();
+  });
+
+  test("a stream that has origins of its own answers their preflight", async () => {
+    const url = await run(createServer({ port: 0 }).stream("/s", () => {}, { corsOrigins: ["https://app.example"] }));
+    const asked = { origin: "https://app.example", "access-control-request-method": "GET" };
+    const { statusCode, headers } = await raw(url, "OPTIONS", "/s", asked);
+    expect([statusCode, headers["access-control-allow-origin"]]).toEqual([204, "https://app.example"]);
+    const { headers: others } = await raw(url, "OPTIONS", "/s", { ...asked, origin: "https://evil.example" });
+    expect(others["access-control-allow-origin"]).toBeUndefined();
+  });
+
+  test("who changes something is asked for as one who publishes, unless the route says otherwise", async () => {
+    const asked: string[] = [];
+    const authorize: Authorize = (_request, { action }) => {
+      asked.push(action);
+      return {};
+    };
+    const server = createServer({ port: 0 })
+      .get("/a", () => "", { authorize })
+      .post("/a", () => "", { authorize })
+      .delete("/a", () => "", { authorize })
+      .post("/ticket", () => "", { authorize, action: "subscribe" })
+      .get("/connections", () => "", { authorize, action: "inspect" });
+    const url = await run(server);
+    for (const method of ["GET", "HEAD", "POST", "DELETE"]) await raw(url, method, "/a");
+    await raw(url, "POST", "/ticket");
+    await raw(url, "GET", "/connections");
+    expect(asked).toEqual(["subscribe", "subscribe", "publish", "publish", "subscribe", "inspect"]);
+  });
+
+  test.each<[ServerOptions, string, number]>([
+    [{}, "evil.example", 403],
+    [{}, "localhost:80", 200],
+    [{ host: "localhost" }, "evil.example", 403],
+    [{ host: "0.0.0.0" }, "app.example", 200],
+    [{ host: "0.0.0.0", allowedHosts: ["app.example"] }, "app.example:3000", 200],
+    [{ host: "0.0.0.0", allowedHosts: ["app.example"] }, "evil.example", 403],
+    [{ allowedHosts: ["app.example"] }, "app.example", 200],
+  ])("%j and Host %s: %i", async (options, host, status) => {
+    const url = await run(all(createServer({ port: 0, ...options })).use(createHub()));
+    expect((await raw(url, "GET", "/a", { host })).statusCode).toBe(status);
+    expect((await raw(url, "GET", "/health", { host })).statusCode).toBe(status);
+  });
+});
+
+describe("running", () => {
+  test("two calls share one listener; one that failed may be tried again", async () => {
+    const server = createServer({ port: 0 });
+    running.push(server);
+    const [one, two] = await Promise.all([server.run(), server.run()]);
+    expect(one).toBe(two);
+    const late = createServer({ port: Number(new URL(one).port) });
+    await expect(late.run()).rejects.toThrow(/EADDRINUSE/);
+    await server.stop();
+    expect(await run(late)).toBe(one);
+  });
+
+  test("what was stopped stays so, also while it was beginning", async () => {
+    const server = createServer({ port: 0 }).get("/", () => "");
+    const beginning = server.run();
+    await server.stop();
+    const url = await beginning;
+    await expect(fetch(url)).rejects.toThrow();
+    await expect(server.run()).rejects.toMatchObject({ code: "closed" });
+    const idle = createServer({ port: 0 });
+    await idle.stop();
+    await expect(idle.run()).rejects.toMatchObject({ code: "closed" });
   });
 });
 
@@ -163,6 +309,18 @@ describe("options", () => {
     const linger = { linger: 5 } as unknown as { linger: false };
     expect(() => createServer(linger)).toThrow(
       expect.objectContaining<Partial<MillraceError>>({ code: "invalid_option" }),
+    );
+  });
+
+  test.each<[object, RegExp]>([
+    [{ prot: 3000 }, /prot/],
+    [{ allowedHosts: "app.example" }, /allowedHosts/],
+    [{ allowedHosts: ["https://app.example"] }, /allowedHosts/],
+    [{ corsOrigins: ["app.example"] }, /corsOrigins/],
+    [{ onError: 1 }, /onError/],
+  ])("%j is refused", (options, message) => {
+    expect(() => createServer(options)).toThrow(
+      expect.objectContaining({ code: "invalid_option", message: expect.stringMatching(message) }),
     );
   });
 

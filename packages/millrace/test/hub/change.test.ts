@@ -59,6 +59,47 @@ describe("what is changed", () => {
     await hub.close();
   });
 
+  test("an id names a connection, and one that is not there is said", async () => {
+    const hub = makeHub();
+    const { sink, subscriber } = connect(hub, ["a"]);
+    expect(hub.changeChannels(subscriber.id, { add: ["b"] }).channels).toEqual(["a", "b"]);
+    expect(() => hub.changeChannels("nobody", { add: ["b"] })).toThrow(
+      expect.objectContaining({ code: "connection_gone" }),
+    );
+    expect(hub.disconnect("nobody")).toBe(false);
+    for (const wrong of [undefined, null, {}, { id: 7 }, 7] as unknown as string[]) {
+      expect(() => hub.disconnect(wrong)).toThrow(expect.objectContaining({ code: "invalid_option" }));
+      expect(() => hub.changeChannels(wrong, {})).toThrow(expect.objectContaining({ code: "invalid_option" }));
+    }
+    for (const wrong of [{ reconect: false }, { reconnect: "no" }, { reason: 7 }] as object[]) {
+      expect(() => hub.disconnect(subscriber, wrong)).toThrow(expect.objectContaining({ code: "invalid_option" }));
+    }
+    expect(hub.disconnect(subscriber.id, { reconnect: false })).toBe(true);
+    expect(JSON.parse(sink.events.at(-1)?.data ?? "")).toMatchObject({ reconnect: false });
+    expect(hub.disconnect(subscriber)).toBe(false);
+    await hub.close();
+  });
+
+  test.each<[string, unknown, string, RegExp]>([
+    ["nothing", undefined, "invalid_option", /add.*drop/],
+    ["a list", ["b"], "invalid_option", /add.*drop/],
+    ["null", null, "invalid_option", /add.*drop/],
+    ["a member that is not known", { ad: ["b"] }, "invalid_option", /"ad".*add, drop/],
+    ["a number among the channels", { add: [7] }, "invalid_channel", /string/],
+    ["a number to drop", { drop: ["a", 7] }, "invalid_channel", /string/],
+    ["nothing to add", { add: null }, "invalid_channel", /lists/],
+    ["a time that is none", { add: ["b"], expiresAtMs: Number.NaN }, "invalid_option", /expiresAtMs is NaN/],
+    ["a time that is text", { add: ["b"], expiresAtMs: "soon" }, "invalid_option", /expiresAtMs/],
+  ])("%s is no change, and is told why", async (_what, change, code, message) => {
+    const hub = makeHub();
+    const { subscriber } = connect(hub, ["a"]);
+    expect(() => hub.changeChannels(subscriber, change as never)).toThrow(
+      expect.objectContaining({ code, message: expect.stringMatching(message) }),
+    );
+    expect(subscriber.channels).toEqual(["a"]);
+    await hub.close();
+  });
+
   test("groups are left and joined: none stays behind", async () => {
     const hub = makeHub();
     const { subscriber } = connect(hub, ["a"]);

@@ -178,3 +178,38 @@ test("personal entries come in the order of the log, in turns that are cut", asy
   for (const [at, sink] of sinks.entries()) expect(data(sink).indexOf("mine")).toBe(at + 1);
   await hub.close();
 });
+
+test("a connection as JSON is what people may see of it, and nothing from inside", async () => {
+  const hub = makeHub();
+  await hub.publish({ data: 1 });
+  const identity = { user: "u", roles: ["r"], token: "secret" };
+  const options = { selection: parseSelection(["b/*", "a"]), identity, remoteAddress: "::1" };
+  const { id, openedAtMs } = hub.connect(options, () => new RecordingSink());
+  hub.connect({ selection: all }, () => new RecordingSink());
+  const [known, stranger] = JSON.parse(JSON.stringify([...hub.connections()]));
+  expect(known).toEqual({
+    ...{ id, user: "u", roles: ["r"], channels: ["a", "b/*"], format: "event", transport: "recording", state: "live" },
+    ...{ position: hub.position(), openedAt: new Date(openedAtMs).toISOString(), remoteAddress: "::1" },
+  });
+  expect(stranger).toMatchObject({ user: null, roles: [], remoteAddress: null });
+  await hub.close();
+});
+
+test("options of a publish that are not known are said, and nothing is published", async () => {
+  const hub = makeHub();
+  for (const wrong of [{ idempotencykey: "k" }, { idempotencyKey: 7 }, { idempotencyKey: null }, null, "k", 7, ["k"]]) {
+    for (const sent of [
+      hub.publish({ data: 1 }, wrong as never),
+      hub.broadcast({ data: 1 }, wrong as never),
+      hub.sendToUser("u", { data: 1 }, wrong as never),
+    ]) {
+      await expect(sent, JSON.stringify(wrong)).rejects.toMatchObject({
+        code: "invalid_option",
+        message: expect.stringContaining("idempotencyKey"),
+      });
+    }
+  }
+  expect(hub.log.tail).toBe(0);
+  await hub.publish({ data: 1 }, {});
+  await hub.close();
+});

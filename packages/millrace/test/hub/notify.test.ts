@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
 import { Hub } from "../../src/hub/index.js";
 import { createMemoryLog } from "../../src/log/index.js";
-import { type AddressedEvent, parseSelection } from "../../src/protocol/index.js";
+import { type AddressedEvent, checkEvent, parseSelection } from "../../src/protocol/index.js";
 import { RecordingSink } from "./recording-sink.js";
+import { slowLog } from "./slow-log.js";
 import { until } from "./until.js";
 
 const makeHub = () => new Hub({ log: createMemoryLog(), heartbeatMs: 0 });
@@ -19,17 +20,64 @@ test("a broadcast reaches every connection in the order of the log, whatever it 
   const sinks = [["a"], ["b", "c/*"], ["*"], []].map(
     (channels) => connect(hub, { selection: parseSelection(channels) }).sink,
   );
-  const id = await hub.publish({ channel: "a", data: "1" });
+  await hub.publish({ channel: "a", data: "1" });
   await hub.broadcast({ event: "notice", data: { n: 2 } });
   await hub.publish({ channel: "a", data: "3" });
   await until(() => sinks.every((sink) => sink.events.length === (data(sink).includes("1") ? 3 : 1)));
   expect(sinks.map(data)).toEqual([["1", '{"n":2}', "3"], ['{"n":2}'], ["1", '{"n":2}', "3"], ['{"n":2}']]);
   expect(sinks[3]?.events[0]).toMatchObject({ type: "notice", channel: "@all" });
-  // Those who come back are replayed it, and it counts in a rewind.
-  const back = connect(hub, { selection: parseSelection(["b"]), lastEventId: id }).sink;
-  const rewound = connect(hub, { rewind: 2 }).sink;
-  await until(() => back.events.length === 1 && rewound.events.length === 2);
-  expect([data(back), data(rewound)]).toEqual([['{"n":2}'], ['{"n":2}', "3"]]);
+  await hub.close();
+});
+
+test("who comes back is replayed a broadcast; who comes for the first time is given none from before", async () => {
+  const hub = makeHub();
+  const start = hub.position();
+  await hub.broadcast({ data: "old" });
+  await hub.publish({ channel: "a", data: "1" });
+  const id = await hub.publish({ channel: "a", data: "2" });
+  await hub.broadcast({ data: "missed" });
+  const back = connect(hub, { lastEventId: id }).sink;
+  const whole = connect(hub, { lastEventId: start, rewind: 1 }).sink;
+  const two = connect(hub, { rewind: 2 }).sink;
+  const all = connect(hub, { rewind: "all" }).sink;
+  const none = connect(hub, { selection: parseSelection(["b"]), rewind: "all" }).sink;
+  const now = connect(hub, { rewind: 0 }).sink;
+  // Committed while those who are rewound read on: this one is for everybody.
+  await hub.broadcast({ data: "new" });
+  await hub.publish({ channel: "a", data: "3" });
+  await until(() => [back, whole, two, all, now].every((sink) => data(sink).includes("3")) && none.events.length > 0);
+  expect(data(back)).toEqual(["missed", "new", "3"]);
+  expect(data(whole)).toEqual(["old", "1", "2", "missed", "new", "3"]);
+  expect(data(two)).toEqual(["1", "2", "new", "3"]);
+  expect(data(all)).toEqual(["1", "2", "new", "3"]);
+  expect(data(none)).toEqual(["new"]);
+  expect(data(now)).toEqual(["new", "3"]);
+  await hub.close();
+});
+
+test("old broadcasts stay out for a stream that is slow, held to a rate, or given other channels", async () => {
+  const hub = new Hub({ log: createMemoryLog(), heartbeatMs: 0, streamRate: 20 });
+  for (let n = 0; n < 15; n++) {
+    await hub.publish([
+      { channel: "a", data: `a${n}` },
+      { channel: "b", data: `b${n}` },
+    ]);
+    await hub.broadcast({ data: "old" });
+  }
+  const { sink, subscriber } = connect(hub, { rewind: "all" });
+  sink.stalled = true;
+  await until(() => subscriber.state === "full");
+  hub.changeChannels(subscriber, { add: ["c"] });
+  await hub.broadcast({ data: "new" });
+  sink.drain();
+  await until(() => sink.events.length === 16);
+  const changed = connect(hub, { rewind: "all" });
+  hub.changeChannels(changed.subscriber, { add: ["b"] }); // while it reads
+  await hub.broadcast({ data: "newer" });
+  await until(() => data(changed.sink).includes("newer") && data(sink).includes("newer"));
+  const names = (letter: string) => Array.from({ length: 15 }, (_, n) => `${letter}${n}`);
+  expect(data(sink)).toEqual([...names("a"), "new", "newer"]);
+  expect(data(changed.sink)).toEqual([...names("a").flatMap((a, n) => [a, `b${n}`]), "newer"]);
   await hub.close();
 });
 
@@ -57,6 +105,19 @@ test("to a connection: true when it is there, else false and nothing stored", as
   }
   expect(hub.log.tail).toBe(tail);
   expect(other.sink.events).toEqual([]);
+  await hub.close();
+});
+
+test("to a connection that goes while it is found out what runs there are: false", async () => {
+  const log = createMemoryLog();
+  await log.append([checkEvent({ data: 1 })]);
+  const hub = new Hub({ log: slowLog(log, () => 5), heartbeatMs: 0 });
+  const { subscriber } = connect(hub);
+  const { tail } = log;
+  const sent = hub.sendToConnection(subscriber.id, { data: 1 });
+  hub.disconnect(subscriber);
+  expect(await sent).toBe(false);
+  expect(log.tail).toBe(tail);
   await hub.close();
 });
 

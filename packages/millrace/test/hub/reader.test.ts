@@ -1,3 +1,6 @@
+import { getEventListeners } from "node:events";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { Hub } from "../../src/hub/index.js";
 import { createMemoryLog } from "../../src/log/index.js";
@@ -55,5 +58,41 @@ test("goes on behind an id, and is told of a gap", async () => {
     break;
   }
   expect(gaps).toEqual([{ may: true, channels: [] }]);
+  await hub.close();
+});
+
+test("many loops under one signal have one listener, and it ends them all", async () => {
+  const hub = makeHub();
+  const controller = new AbortController();
+  const { signal } = controller;
+  const loops = Array.from({ length: 50 }, () => hub.subscribe({ channels: ["a"], signal })[Symbol.asyncIterator]());
+  const waiting = loops.map((loop) => loop.next());
+  expect(hub.watchers("a")).toBe(50);
+  expect(getEventListeners(signal, "abort")).toHaveLength(1);
+  const late = hub.subscribe({ channels: ["a"], signal })[Symbol.asyncIterator]();
+  controller.abort();
+  expect(hub.watchers("a")).toBe(0);
+  for (const next of [...waiting, late.next()]) expect(await next).toEqual({ done: true, value: undefined });
+  await hub.close();
+});
+
+test("leaves nothing behind in a signal that lives on", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect: () => void = runInNewContext("gc");
+  const hub = makeHub();
+  const { signal } = new AbortController();
+  const work = async (count: number) => {
+    for (let at = 0; at < count; at++) {
+      const loop = hub.subscribe({ channels: ["a"], signal })[Symbol.asyncIterator]();
+      const next = at % 2 === 0 ? loop.next() : undefined;
+      await loop.return?.();
+      await next;
+    }
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  await work(5_000);
+  const before = await work(5_000);
+  expect((await work(30_000)) - before).toBeLessThan(500_000); // AbortSignal.any: 1.6 MB and more
   await hub.close();
 });

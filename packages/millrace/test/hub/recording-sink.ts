@@ -4,6 +4,7 @@ import type { Sink, SinkOwner } from "../../src/sink/index.js";
 /** A sink that keeps what it is given, and is full when it is told to be. */
 export class RecordingSink implements Sink {
   readonly kind = "recording";
+  readonly pendingBytes = 0;
   readonly events: StreamEvent[] = [];
   readonly writes: Uint8Array[] = [];
   /** Answers "full" to every write while set. */

@@ -204,6 +204,73 @@ describe("a run", () => {
     await hub.close();
   });
 
+  test("ends the loops that read nothing else, before it, during it and after it", async () => {
+    const { hub } = makeHub();
+    const puppeteer = puppet();
+    const loop = async (channels: string[], rewind?: "all") => {
+      const seen: unknown[] = [];
+      for await (const { data } of hub.subscribe({ channels, ...(rewind && { rewind }) })) seen.push(data);
+      return seen;
+    };
+    const end = { status: "done" };
+    const before = loop(["a"]);
+    let widerEnded = false;
+    const wider = loop(["a", "b"]).finally(() => {
+      widerEnded = true;
+    });
+    const { done: ended } = await hub.run("a", puppeteer.produce);
+    await puppeteer.send("1");
+    const during = loop(["a"]);
+    await puppeteer.send("2");
+    puppeteer.finish();
+    await ended;
+    expect(await before).toEqual(["1", "2", end]);
+    expect(await during).toEqual(["2", end]);
+    expect(await loop(["a"], "all")).toEqual(["1", "2", end]);
+    expect(await loop(["a"])).toEqual([]);
+    expect(widerEnded).toBe(false);
+    await hub.close();
+    expect(await wider).toEqual(["1", "2", end]);
+  });
+
+  const two = async function* () {
+    yield { data: "1" };
+    yield { data: "2" };
+  };
+  test.each([
+    ["an async generator", two],
+    ["a promise of an iterable", async () => two()],
+  ])("sends what %s yields", async (_, produce) => {
+    const { hub, errors } = makeHub();
+    const { sink } = follow(hub, ["a"]);
+    expect(await (await hub.run("a", produce)).done).toEqual({ status: "done" });
+    await until(() => sink.closed);
+    expect(story(sink)).toEqual(["1", "2", done, farewell]);
+    expect(errors).toEqual([]);
+    await hub.close();
+  });
+
+  test("that yields leaves its generator when it is over", async () => {
+    const { hub, errors } = makeHub();
+    let cleaned = 0;
+    const produce = async function* (run: RunWriter) {
+      try {
+        yield { data: "1" };
+        if (run.channel === "failed") await run.fail("enough");
+        while (true) yield { data: "2" };
+      } finally {
+        cleaned++;
+      }
+    };
+    expect(await (await hub.run("failed", produce)).done).toEqual({ status: "failed", error: "enough" });
+    const { done: end } = await hub.run("endless", produce);
+    await until(() => hub.stats().published > 5);
+    await hub.close();
+    expect(await end).toEqual({ status: "failed", error: "the hub has closed" });
+    await until(() => cleaned === 2);
+    expect(errors).toEqual([]);
+  });
+
   test("ends a stream that changes to it, or is left with it", async () => {
     const { hub } = makeHub();
     const run = await hub.run("a", words("1"));
@@ -274,7 +341,7 @@ describe("the one writer of a run", () => {
 });
 
 describe("a run that fails", () => {
-  const endOf = async (work: (run: RunWriter) => unknown) => {
+  const endOf = async (work: Parameters<Hub["run"]>[1]) => {
     const { hub, errors } = makeHub();
     const { sink } = follow(hub, ["a"]);
     const { done: end } = await hub.run("a", work);
@@ -301,10 +368,20 @@ describe("a run that fails", () => {
     expect(errors).toEqual([]);
   });
 
-  test("tells them of a MillraceError", async () => {
-    const { outcome, errors } = await endOf((run) => run.send({ data: () => {} }));
+  test("tells them of a MillraceError, and the application too", async () => {
+    const { outcome, errors } = await endOf(async (run) => {
+      await run.send({ data: () => {} });
+    });
     expect(outcome).toEqual({ status: "failed", error: expect.stringContaining("which JSON cannot carry") });
-    expect(errors).toEqual([]);
+    expect(errors).toEqual([expect.objectContaining({ code: "invalid_event" })]);
+  });
+
+  test.each([
+    ["said", (run: RunWriter) => run.fail(`${"x".repeat(999)}😀${"x".repeat(3e6)}`)],
+    ["thrown", () => Promise.reject(new MillraceError("invalid_event", `${"x".repeat(999)}😀${"x".repeat(3e6)}`))],
+  ])("with a huge message that was %s tells them its beginning", async (_, work) => {
+    const { outcome } = await endOf(work);
+    expect(outcome).toEqual({ status: "failed", error: `${"x".repeat(999)}\ufffd` });
   });
 
   test.each([
@@ -449,6 +526,18 @@ describe("a log that takes nothing", () => {
     await hub.close();
   });
 
+  test("for good is not asked again", async () => {
+    const inner = createMemoryLog();
+    const { hub, errors } = makeHub({ log: inner });
+    const puppeteer = puppet();
+    const run = await hub.run("a", puppeteer.produce);
+    await inner.close();
+    puppeteer.finish();
+    expect(await run.done).toEqual({ status: "done" });
+    expect(errors).toEqual([expect.objectContaining({ code: "closed" })]);
+    await hub.close();
+  });
+
   test("does not hold up the hub's end", async () => {
     const { log, state } = failing(createMemoryLog());
     const { hub } = makeHub({ log });
@@ -459,18 +548,92 @@ describe("a log that takes nothing", () => {
   });
 });
 
-describe("the next hub on a log", () => {
-  function folder() {
-    const name = fs.mkdtempSync(path.join(os.tmpdir(), "millrace-runs-"));
-    return { name, [Symbol.dispose]: () => fs.rmSync(name, { recursive: true, force: true }) };
-  }
+function folder() {
+  const name = fs.mkdtempSync(path.join(os.tmpdir(), "millrace-runs-"));
+  return { name, [Symbol.dispose]: () => fs.rmSync(name, { recursive: true, force: true }) };
+}
 
-  /** The files of a hub as they are while it runs: what one that was killed leaves behind. */
-  function killed(from: string, to: string): void {
-    fs.mkdirSync(to);
-    for (const name of fs.readdirSync(from))
-      if (name !== "lock") fs.copyFileSync(path.join(from, name), path.join(to, name));
-  }
+/** The files of a hub as they are while it runs: what one that was killed leaves behind. */
+function killed(from: string, to: string): void {
+  fs.mkdirSync(to);
+  for (const name of fs.readdirSync(from))
+    if (name !== "lock") fs.copyFileSync(path.join(from, name), path.join(to, name));
+}
+
+/** The same log, which cannot be read while `fails` says so. */
+function unreadable(log: Log, fails: () => boolean): Log {
+  return new Proxy(log, {
+    get: (target, name) => {
+      const value: unknown = Reflect.get(target, name);
+      if (name === "read" && fails()) return () => Promise.reject(new Error("EIO"));
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+describe("the next hub on a log", () => {
+  test("is refused while there is one, and leaves its runs alone", async () => {
+    const { hub, errors } = makeHub();
+    const puppeteer = puppet();
+    const run = await hub.run("a", puppeteer.produce);
+    expect(() => makeHub({ log: hub.log })).toThrow(/has a hub already/);
+    await puppeteer.send("1");
+    puppeteer.finish();
+    expect(await run.done).toEqual({ status: "done" });
+    const { sink } = follow(hub, ["a"], { rewind: "all" });
+    await until(() => sink.closed);
+    expect(story(sink)).toEqual(["1", done, farewell]);
+    await hub.close();
+    expect(errors).toEqual([]);
+  });
+
+  test("lets nobody publish until it knows the runs, and tries again when it cannot read of them", async () => {
+    using root = folder();
+    const first = makeHub({ log: await openDiskLog(root.name) });
+    await (await first.hub.run("a", words("1"))).done;
+    await first.hub.close();
+    let fails = true;
+    const { hub, errors } = makeHub({ log: unreadable(await openDiskLog(root.name), () => fails) });
+    const publish = () => hub.publish({ channel: "a", data: "a stranger's" });
+    await expect(publish()).rejects.toMatchObject({ code: "store_failed", message: expect.stringMatching(/runs/) });
+    await expect(hub.run("b", words())).rejects.toMatchObject({ code: "store_failed" });
+    expect(errors).toEqual([new Error("EIO")]);
+    fails = false;
+    await until(() => hub.isOver(parseSelection(["a"]), hub.position()));
+    await expect(publish()).rejects.toMatchObject({ code: "run_ended" });
+    await hub.publish({ channel: "b", data: "x" });
+    await hub.close();
+  });
+
+  test("may be closed while it cannot read of the runs", async () => {
+    using root = folder();
+    const first = makeHub({ log: await openDiskLog(root.name) });
+    await (await first.hub.run("a", words("1"))).done;
+    await first.hub.close();
+    const { hub, errors } = makeHub({ log: unreadable(await openDiskLog(root.name), () => true) });
+    await until(() => errors.length > 0);
+    await hub.close();
+    await expect(hub.run("c", words())).rejects.toMatchObject({ code: "closed" });
+  });
+
+  test("knows of runs however little the log keeps of events", async () => {
+    using root = folder();
+    const [store, copy] = [path.join(root.name, "store"), path.join(root.name, "copy")];
+    const options = { retention: { events: 2, ageMs: 50 } };
+    const first = makeHub({ log: await openDiskLog(store, options) });
+    await first.hub.run("long", puppet().produce);
+    for (let n = 0; n < 6; n++) await (await first.hub.run(`short/${n}`, words("x"))).done;
+    await until(() => first.hub.log.stats().entries <= 13); // the records alone
+    killed(store, copy);
+    await first.hub.close();
+    const { hub, errors } = makeHub({ log: await openDiskLog(copy, options) });
+    const { sink } = follow(hub, ["long"], { rewind: "all" });
+    await until(() => sink.closed);
+    expect(story(sink)).toEqual([failed("the producer has gone"), farewell]);
+    await expect(hub.publish({ channel: "short/0", data: "x" })).rejects.toMatchObject({ code: "run_ended" });
+    await hub.close();
+    expect(errors).toEqual([]);
+  });
 
   test("knows the runs that have ended, and ends those whose producer has gone", async () => {
     using root = folder();
@@ -526,14 +689,41 @@ describe("the next hub on a log", () => {
   });
 });
 
-test("what the log has dropped of runs is forgotten", async () => {
-  const policies = [{ channels: "@runs", retention: { events: 4 } }];
-  const { hub } = makeHub({ log: createMemoryLog({ policies }) });
-  for (let n = 1; n <= 5; n++) await (await hub.run(`a/${n}`, words("x"))).done;
-  await expect(hub.run("a/5", words())).rejects.toMatchObject({ code: "run_ended" });
-  await (await hub.run("a/1", words("again"))).done;
-  await expect(hub.run("a/1", words())).rejects.toMatchObject({ code: "run_ended" });
-  await hub.close();
+describe("of runs the newest records are kept", () => {
+  /** As many as crowd out all that came before. */
+  const crowd = (hub: Hub) =>
+    hub.log.append(
+      Array.from({ length: 100_000 }, (_, at) => ({
+        ...{ channel: "@runs", event: undefined, json: true, key: undefined, retry: undefined },
+        data: JSON.stringify({ channel: `other/${at}`, state: "done" }),
+      })),
+    );
+
+  test("and what they no longer tell is forgotten", async () => {
+    const { hub } = makeHub();
+    for (let n = 1; n <= 2; n++) await (await hub.run(`a/${n}`, words("x"))).done;
+    await expect(hub.run("a/1", words())).rejects.toMatchObject({ code: "run_ended" });
+    await crowd(hub);
+    await (await hub.run("a/1", words("again"))).done;
+    await expect(hub.run("a/1", words())).rejects.toMatchObject({ code: "run_ended" });
+    await hub.close();
+  });
+
+  test("and of a run that goes on for long it is written down again", async () => {
+    using root = folder();
+    const [store, copy] = [path.join(root.name, "store"), path.join(root.name, "copy")];
+    const first = makeHub({ log: await openDiskLog(store) });
+    await first.hub.run("long", puppet().produce);
+    await crowd(first.hub);
+    await (await first.hub.run("short", words("x"))).done;
+    killed(store, copy);
+    await first.hub.close();
+    const { hub } = makeHub({ log: await openDiskLog(copy) });
+    const { sink } = follow(hub, ["long"]);
+    await until(() => sink.closed);
+    expect(story(sink)).toEqual([failed("the producer has gone"), farewell]);
+    await hub.close();
+  });
 });
 
 test("each who follows a run, whenever and however slowly, has all of it once and is then sent away", async () => {

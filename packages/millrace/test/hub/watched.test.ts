@@ -211,5 +211,102 @@ test("says at once what is wrong", async () => {
       expect.objectContaining({ code: "invalid_option" }),
     );
   }
+  for (const most of [0, -1, Number.NaN, "5" as unknown as number]) {
+    expect(() => hub.whileWatched("a", note, { most })).toThrow(expect.objectContaining({ code: "invalid_option" }));
+  }
+  const misspelt = { lingerMS: 5 } as object;
+  expect(() => hub.whileWatched("a", note, misspelt)).toThrow(expect.objectContaining({ code: "invalid_option" }));
+  for (const run of [undefined, "run", {}] as unknown as (() => void)[]) {
+    expect(() => hub.whileWatched("a", run)).toThrow(/whileWatched.*function/);
+    await expect(hub.run("a", run)).rejects.toMatchObject({
+      ...{ code: "invalid_option", message: expect.stringMatching(/run.*function/) },
+    });
+  }
+  await hub.close();
+});
+
+test("runs no more than `most` at a time, tells it once, and goes on with those that wait", async () => {
+  const { hub, errors, note, watch, active } = makeHub();
+  hub.whileWatched("p/*", note, { lingerMs: 0, most: 3 });
+  const first = watch("p/0", "p/1");
+  const second = watch(...Array.from({ length: 8 }, (_, n) => `p/${n + 2}`));
+  await nextTurn();
+  expect(active()).toHaveLength(3);
+  const third = watch("p/x");
+  await nextTurn();
+  expect(errors).toHaveLength(1);
+  expect(errors[0]).toMatchObject({ code: "invalid_option", message: expect.stringMatching(/p\/\*.*3.*most/s) });
+  third.leave();
+  await nextTurn();
+  first.leave();
+  await nextTurn();
+  expect(active()).toHaveLength(3); // two of those that waited, not the one that nobody watches any more
+  expect(active().every((channel) => /^p\/[2-9]$/.test(channel))).toBe(true);
+  second.leave();
+  await nextTurn();
+  expect(active()).toEqual([]);
+  expect(errors).toHaveLength(1);
+  watch("p/a", "p/b", "p/c");
+  await nextTurn();
+  expect(active()).toHaveLength(3);
+  watch("p/d");
+  await nextTurn();
+  expect(errors).toHaveLength(2);
+  await hub.close();
+  expect(active()).toEqual([]);
+});
+
+test("a run that waits for room begins when another has failed, or has tidied up", async () => {
+  const { hub, errors, watch } = makeHub();
+  const began: string[] = [];
+  let running = 0;
+  const { leave } = watch("p/a");
+  hub.whileWatched(
+    "p/*",
+    async ({ channel, signal }) => {
+      expect(++running).toBe(1);
+      began.push(channel);
+      await sleep(60_000, undefined, { signal, ref: false }).catch(() => {});
+      for (let turn = 0; turn < 5; turn++) await nextTurn();
+      running--;
+    },
+    { lingerMs: 0, most: 1 },
+  );
+  hub.whileWatched(
+    "q/*",
+    ({ channel }) => {
+      began.push(channel);
+      if (channel === "q/a") throw new Error("broken");
+    },
+    { most: 1 },
+  );
+  await nextTurn();
+  watch("p/b", "q/a", "q/b");
+  await nextTurn();
+  leave();
+  await until(() => began.length === 4);
+  expect(began).toEqual(["p/a", "q/a", "q/b", "p/b"]);
+  expect(errors.map((error) => (error as Error).message)).toContain("broken");
+  await hub.close();
+});
+
+test("a generator runs nothing, and is told", async () => {
+  const { hub, errors, watch } = makeHub();
+  const wrong = [
+    async function* () {
+      yield 1;
+    },
+    function* () {
+      yield 1;
+    },
+    async () => (async function* () {})(),
+  ];
+  for (const run of wrong) hub.whileWatched("a", run as unknown as () => void);
+  watch("a");
+  await until(() => errors.length === 3);
+  for (const error of errors) {
+    expect(error).toBeInstanceOf(TypeError);
+    expect((error as Error).message).toMatch(/whileWatched.*"a".*generator.*hub\.publish/);
+  }
   await hub.close();
 });

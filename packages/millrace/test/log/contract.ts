@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Entry, Log, RetentionPolicy } from "../../src/log/index.js";
-import { dataIn, dataOf, event, fields, readAll, type StartSubject, select, until } from "./support.js";
+import { dataIn, dataOf, event, fields, own, readAll, type StartSubject, select, until } from "./support.js";
 
 /** What every driver must do. */
 export function logContract(name: string, start: StartSubject): void {
@@ -453,11 +453,26 @@ export function logContract(name: string, start: StartSubject): void {
         expect(bytes).toBeGreaterThan(9000);
       });
 
+      test("leave alone what is written down of runs, as do all other bounds", async () => {
+        const policies = [{ channels: "*", retention: { events: 1, ageMs: 40 } }];
+        const retention = { events: 1, ageMs: 40, channelBytes: 1, totalBytes: 10_000 };
+        await using subject = await start({ retention, policies });
+        const text = "x".repeat(100);
+        for (let n = 1; n <= 200; n++) await subject.log.append([own("@runs", String(n)), event(`c/${n}`, text)]);
+        expect(await dataIn(subject.log, "@runs")).toHaveLength(200);
+        expect((await dataIn(subject.log, "c/200")).length).toBe(1); // nor do they take the room of others
+        await until("all else is too old", () => subject.log.stats().entries === 200);
+        await subject.settle();
+        await until("all else is too old", () => subject.log.stats().entries === 200);
+        expect(await dataIn(subject.log, "@runs")).toHaveLength(200);
+      });
+
       const wrong: [string, unknown, RegExp][] = [
         ["no pattern", { retention: {} }, /policies\[0\]\.channels/],
         ["a star in the middle", { channels: "a/*/b", retention: {} }, /"prefix\/\*"/],
         ["a star behind a letter", { channels: "a*", retention: {} }, /"prefix\/\*"/],
         ["all personal channels", { channels: "@*", retention: {} }, /"prefix\/\*"/],
+        ["what is written down of runs", { channels: "@runs", retention: { events: 1 } }, /Millrace keeps for itself/],
         ["a line end", { channels: "a\nb", retention: {} }, /channels is "a\\nb"/],
         ["a long name", { channels: "ä".repeat(129), retention: {} }, /256 bytes/],
         ["no retention", { channels: "a" }, /a policy is such as/],
@@ -547,6 +562,20 @@ export function logContract(name: string, start: StartSubject): void {
         await subject.log.append([event("gone")]);
         expect(await gapOf(subject, 1, "gone")).toEqual(may);
         expect(await gapOf(subject, 2, "gone")).toBeUndefined();
+      });
+
+      test("are not said of what cannot have been forgotten: what is broadcast, and a connection's own", async () => {
+        await using subject = await start({ retention: { ageMs: 40, memoryAgeMs: 40 } });
+        await subject.log.append([event("gone"), own("@all"), event("@connection/1"), event("gone")]);
+        await until("it is forgotten", () => subject.log.stats().channels === 1);
+        await subject.settle();
+        await until("it is forgotten for good", () => subject.log.stats().channels === 1); // a crash may bring it back
+        expect(await gapOf(subject, 1, "@connection/2")).toBeUndefined();
+        expect(await gapOf(subject, 1, "@all", "@connection/2")).toEqual({ may: false, channels: ["@all"] });
+        expect(await gapOf(subject, 2, "@all", "@connection/2")).toBeUndefined();
+        await subject.log.append([event("@connection/2")]);
+        expect(await gapOf(subject, 2, "@all", "@connection/2")).toBeUndefined();
+        expect(await gapOf(subject, 2, "never")).toEqual({ may: true, channels: [] });
       });
     });
 

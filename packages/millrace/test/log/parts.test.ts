@@ -147,6 +147,38 @@ describe("channels", () => {
     expect(channels.bytes).toBeGreaterThan(9500);
   });
 
+  test("of connections that have gone leave nothing, and make nobody else unsure", () => {
+    const channels = new Channels(defaultRetention, () => {});
+    channels.add("news", 1, 50, 0, 0);
+    for (let n = 2; n <= 50_001; n++) channels.add(`@connection/${n}`, n, 50, 0, 0);
+    channels.sweep(59_000);
+    expect(channels.entries).toBe(50_001);
+    channels.sweep(62_000);
+    expect(channels.entries).toBe(1);
+    expect(channels.gap(select("@connection/2"), 1, -1)).toEqual({ may: false, channels: ["@connection/2"] }); // it lags
+    channels.sweep(11 * 60_000 + 3000);
+    expect({ size: channels.size, bytes: channels.bytes }).toEqual({ size: 1, bytes: 50 });
+    expect(channels.gap(select("news", "never", "*"), 0, -1)).toBeUndefined();
+    expect(channels.has("@connection/2", 2)).toBe(false); // in a file it may still lie
+  });
+
+  test("of runs are a hundred thousand records, whatever is said of all", () => {
+    const channels = new Channels({ ...defaultRetention, events: 1, ageMs: 10, totalBytes: 1000 }, () => {});
+    for (let n = 1; n <= 100_100; n++) channels.add("@runs", n, 50, 0, n);
+    channels.sweep(1e9);
+    expect(channels.entries).toBe(100_000);
+  });
+
+  test("that are broadcast to may have lost what nobody knows of, after a restart that lost files", () => {
+    const channels = new Channels(defaultRetention, () => {});
+    channels.restore({ channels: {}, forgottenThrough: 0, unknown: {}, through: 0 }, 5, 0);
+    channels.endRestore(10);
+    expect(channels.gap(select("@all"), 4, -1)).toEqual({ may: true, channels: [] });
+    expect(channels.gap(select("@all"), 5, -1)).toBeUndefined();
+    channels.sweep(1e12);
+    expect(channels.gap(select("@all"), 4, -1)).toEqual({ may: true, channels: [] });
+  });
+
   test("that were known exactly still are after a restart", () => {
     const channels = new Channels({ ...defaultRetention, ageMs: 10_000, memoryAgeMs: 10 }, () => {});
     channels.add("gone", 1, 50, 0, 0);

@@ -21,6 +21,9 @@ export const event = (
   more: { key?: string; event?: string } = {},
 ): CheckedEvent => checkEvent({ channel, data, ...more });
 
+/** An event on a channel that nobody may publish to. */
+export const own = (channel: string, data: unknown = "x"): CheckedEvent => ({ ...event("own", data), channel });
+
 export const select = (...patterns: string[]): Selection =>
   patterns.some((pattern) => pattern.startsWith("@"))
     ? selectionOf(

@@ -1,5 +1,6 @@
 /** Who may read, what pages of other origins may do, and what comes with a request. */
 import http from "node:http";
+import type { AddressInfo } from "node:net";
 import { describe, expect, test } from "vitest";
 import { type AnyRequest, type EventStreamOptions, eventStream, MillraceError } from "../../src/index.js";
 import { listen } from "../http/support/forms.js";
@@ -158,11 +159,11 @@ describe.each(forms)("over $name", (form) => {
     ["an id with a line end", { id: () => injected }],
     ["an id with CR", { id: () => "a\rb" }],
     ["an id with NUL", { id: () => "a\0b" }],
-    ["a header with a line end", { headers: { "x-name": injected } }],
+    ["a header with a line end", { headers: () => ({ "x-name": injected }) }],
     ["a header made with LF", { headers: () => ({ "x-name": "a\nb" }) }],
-    ["a name with a line end", { headers: { "x-name: a\r\nset-cookie": "b" } }],
-    ["a name with a colon", { headers: { "x:y": "b" } }],
-    ["an empty name", { headers: { "": "b" } }],
+    ["a name with a line end", { headers: () => ({ "x-name: a\r\nset-cookie": "b" }) }],
+    ["a name with a colon", { headers: () => ({ "x:y": "b" }) }],
+    ["an empty name", { headers: () => ({ "": "b" }) }],
     [
       "one that throws",
       {
@@ -180,6 +181,43 @@ describe.each(forms)("over $name", (form) => {
     expect(await answer.text()).not.toMatch(/injected|mine/);
     expect([called, server.errors.length, server.route.streams.size]).toEqual([0, 1, 0]);
   });
+});
+
+test.each<[string, unknown[]]>([
+  ["no handler", []],
+  ["a handler that is none", [5]],
+  ["an unknown option", [() => {}, { heartbeat: 1000 }]],
+  ["an option of another kind", [() => {}, { authorize: "yes" }]],
+  ["a text for a list", [() => {}, { corsOrigins: "http://a.example" }]],
+  ["a header with a line end", [() => {}, { headers: { "x-name": "a\r\nb: c" } }]],
+  ["a name that is none", [() => {}, { headers: { "x:y": "b" } }]],
+  ["a stall time of nothing", [() => {}, { stallMs: 0 }]],
+])("%s is refused when the route is made", (_what, given) => {
+  const make = eventStream as unknown as (...given: unknown[]) => unknown;
+  expect(() => make(...given)).toThrow(expect.objectContaining({ code: "invalid_option" }));
+});
+
+test("the last id comes in the address too, and the header wins", async () => {
+  const route = eventStream(async (stream) => stream.send({ data: { last: stream.lastEventId } }));
+  const ask = async (query: string, headers = {}) =>
+    (await route(new Request(`http://a.example/${query}`, { headers }))).text();
+  expect(await ask("?lastEventId=data-7&other=%zz")).toContain('{"last":"data-7"}');
+  expect(await ask("?lastEventId=data-7", { "last-event-id": "data-8" })).toContain('{"last":"data-8"}');
+  expect(await ask("")).toContain('{"last":""}');
+});
+
+test("a response that was begun is no stream", async () => {
+  const errors: unknown[] = [];
+  const route = eventStream(() => {}, { onError: (error) => errors.push(error) });
+  const server = http.createServer((request, response) => {
+    response.write("half of it");
+    void route(request, response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await expect(fetch(`http://127.0.0.1:${port}/`).then((answer) => answer.text())).rejects.toThrow();
+  expect(errors).toMatchObject([{ message: expect.stringContaining("has begun already") }]);
+  server.close();
 });
 
 test("what middleware has put into a request, and set for its answer, is there", async () => {

@@ -1,3 +1,4 @@
+import { EventEmitter } from "node:events";
 /** Clients that are slower than their handler. */
 import { describe, expect, test } from "vitest";
 import type { AnyRequest, EventStream, StreamHandler } from "../../src/index.js";
@@ -29,19 +30,12 @@ const upTo = (count: number): number[] => Array.from({ length: count }, (_, at) 
 /** Whether its client is behind. */
 const isFull = (stream: EventStream): boolean => (stream as EventStream & { readonly isFull: boolean }).isFull;
 
-/** Writes without waiting until that is refused. */
-function fill(stream: EventStream): { error: unknown; sent: number; afterFull: number } {
+/** Sends without waiting until the client is slow, and `more` beyond. Answers how many it were. */
+function fill(stream: EventStream, more: number): number {
   let sent = 0;
-  let full = Infinity;
-  for (;;) {
-    try {
-      void stream.send(`${sent} ${padding}`);
-    } catch (error) {
-      return { error, sent, afterFull: sent - full - 1 };
-    }
-    if (full === Infinity && isFull(stream)) full = sent;
-    sent++;
-  }
+  while (!isFull(stream)) void stream.send(`${sent++} ${padding}`);
+  for (let n = 0; n < more; n++) void stream.send(`${sent++} ${padding}`);
+  return sent;
 }
 
 describe.each(forms)("a reader that stalls over $name", (form) => {
@@ -61,24 +55,53 @@ describe.each(forms)("a reader that stalls over $name", (form) => {
     expect(server.errors).toEqual([]);
   });
 
-  test("a loop that does not wait is told at the bound; what was taken comes", { timeout: 30_000 }, async () => {
+  test("what is sent without waiting is bounded: beyond that the stream is cut, and told", {
+    timeout: 30_000,
+  }, async () => {
     await using server = await start(form, () => {}, { maxUnsentBytes: 10 * eventBytes });
     const answer = await server.call();
     const [stream] = server.route.streams;
     if (!stream) throw new Error("no stream is open");
     // Twice: what has gone does not count any more.
     for (let round = 0; round < 2; round++) {
-      const { error, sent, afterFull } = fill(stream);
-      expect(error).toMatchObject({ name: "MillraceError", code: "stream_full" });
-      expect(afterFull).toBe(9); // each has its frame beside its 64 KiB
+      const sent = fill(stream, 9); // each has its frame beside its 64 KiB
       expect(numbers(await answer.events.data(sent))).toEqual(upTo(sent));
-      await stream.send("after");
-      expect((await answer.events.next()).data).toBe("after");
     }
+    fill(stream, 9);
     expect(server.errors).toEqual([]);
+    await expect(stream.send(padding)).rejects.toMatchObject({ name: "MillraceError", code: "stream_full" });
+    expect(server.errors).toMatchObject([{ code: "stream_full" }]);
+    await expect(stream.send("after")).rejects.toMatchObject({ code: "stream_closed" });
+    await answer.events.rest();
+    await server.empty();
   });
 
-  test("a handler that lets stream_full pass is cut, and told", async () => {
+  test("an emitter and its other listeners hear nothing of it", { timeout: 30_000 }, async () => {
+    const emitter = new EventEmitter();
+    let heard = 0;
+    await using server = await start(
+      form,
+      (stream) => {
+        const tell = (text: string) => stream.send(text);
+        emitter.on("text", tell);
+        return () => emitter.off("text", tell);
+      },
+      { maxUnsentBytes: eventBytes },
+    );
+    const answer = await server.call();
+    emitter.on("text", () => heard++);
+    let emitted = 0;
+    while (emitter.listenerCount("text") === 2) {
+      emitter.emit("text", padding);
+      emitted++;
+    }
+    expect(heard).toBe(emitted);
+    expect(server.errors).toMatchObject([{ code: "stream_full" }]);
+    await answer.events.rest();
+    await server.empty();
+  });
+
+  test("a loop that waits for nothing is ended", async () => {
     await using server = await start(form, async (stream) => {
       for (;;) void stream.send(padding);
     });
@@ -110,13 +133,8 @@ describe.each(forms)("a reader that stalls over $name", (form) => {
     let fullAtFirst = true;
     let asked = 0;
     await using server = await start(form, (stream) => {
-      let sent = 0;
-      // Up to the bound: one more would be too much.
-      try {
-        for (;;) void stream.send(`${sent++} ${padding}`);
-      } catch {
-        opened.resolve(--sent);
-      }
+      const sent = fill(stream, 9);
+      opened.resolve(sent);
       return (async function* () {
         fullAtFirst = isFull(stream);
         while (asked < 3) yield `${sent + asked++} ${padding}`;
@@ -172,11 +190,7 @@ describe.each(forms)("a reader that stalls over $name", (form) => {
     let sent = 0;
     let told = 0;
     await using server = await start(form, (stream) => {
-      try {
-        for (; ; sent++) void stream.send(padding);
-      } catch {
-        // full
-      }
+      sent = fill(stream, 3);
       async function* fails() {
         yield "x";
         throw new Error("mine");

@@ -225,6 +225,15 @@ describe("what a stream cannot carry is refused, and nothing of it is written", 
     ["a retry below 0", { data: "x", retry: -1 }],
     ["a retry that is no whole number", { data: "x", retry: 1.5 }],
     ["a retry that is no number", { data: "x", retry: Number.NaN }],
+    ["a number", 5],
+    ["a list", [1, 2]],
+    ["nothing at all", undefined],
+    ["null", null],
+    ["an unknown member", { evnt: "x", data: 1 }],
+    ["data that is undefined", { data: undefined }],
+    ["an id that is a number", { id: 7, data: 1 }],
+    ["an id that no header would carry", { id: "x".repeat(1025), data: 1 }],
+    ["a channel that is a number", { channel: 7, data: 1 }],
   ];
 
   test.each(bad)("%s", async (_what, event) => {

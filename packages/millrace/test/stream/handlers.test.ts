@@ -28,6 +28,13 @@ const sources: [string, StreamHandler<AnyRequest>][] = [
   ["an async generator", three],
   ["what returns an iterable", () => counting],
   ["what promises an iterable", async () => three()],
+  ["what returns a list", () => ["1", { data: 2 }, { event: "last", data: "3" }]],
+  [
+    "a generator that waits for nothing",
+    function* () {
+      for (const data of ["1", "2", "3"]) yield { data };
+    },
+  ],
   ["what pipes one", (stream) => stream.pipe(three())],
   ["what pipes a stream", (stream) => stream.pipe(new Blob(["1\n2\n3"]).stream().pipeThrough(lines()))],
   [

@@ -87,8 +87,8 @@ test("what a handler is given", () => {
     void (() => stream.send({ event: 5, data: "x" }));
     // @ts-expect-error: an event has no such member
     void (() => stream.send({ name: "x", data: "x" }));
-    // @ts-expect-error: an iterable that is not asynchronous is not piped
-    void (() => stream.pipe(["x"]));
+    // @ts-expect-error: a text is no source, though it can be iterated
+    void (() => stream.pipe(5));
     // @ts-expect-error: it is for the application to read only
     void (() => (stream.id = "x"));
   });
@@ -141,4 +141,25 @@ test("options know the handler's request", () => {
   const route = eventStream(handler);
   expectTypeOf(route.streams).toEqualTypeOf<ReadonlySet<EventStream>>();
   expectTypeOf(route.close).returns.toEqualTypeOf<Promise<void>>();
+});
+
+interface Events {
+  price: { symbol: string; price: number };
+  message: string;
+}
+
+test("a stream whose events are named takes no others", () => {
+  eventStream(async (stream: EventStream<Events>) => {
+    await stream.send({ event: "price", id: "data-1", data: { symbol: "ACME", price: 1 } });
+    await stream.send("a message is a text");
+    await stream.send({ data: "so is this" });
+    await stream.send({ retry: 5000 });
+    // @ts-expect-error there is no such event
+    const unknown = () => stream.send({ event: "prize", data: 1 });
+    // @ts-expect-error the price is a number
+    const wrong = () => stream.send({ event: "price", data: { symbol: "ACME", price: "1" } });
+    // @ts-expect-error a message is a text
+    const number = () => stream.send({ data: 5 });
+    void [unknown, wrong, number];
+  });
 });

@@ -14,7 +14,7 @@ export async function listConnections({ hub, authorize }: Api, exchange: Exchang
   exchange.respond(
     200,
     { ...headers, "content-type": "application/json" },
-    `${JSON.stringify({ connections: describe(hub) })}\n`,
+    `${JSON.stringify({ connections: [...hub.connections()] })}\n`,
   );
 }
 
@@ -47,6 +47,9 @@ export async function changeChannels(api: Api, exchange: Exchange, headers: Head
   const { user, expiresAtMs } = await admit(authorize, exchange, "subscribe", add);
   const [, , id = ""] = exchange.path.split("/");
   const subscriber = find(hub, id);
+  if (subscriber.identity.change === false) {
+    throw new Problem(403, "forbidden", "what this connection reads is for the application to choose");
+  }
   if (subscriber.identity.user !== user) throw new Problem(403, "forbidden", "somebody else opened that connection");
   const channels = new Set([...subscriber.channels, ...add]);
   for (const channel of drop) channels.delete(channel);
@@ -70,16 +73,4 @@ function find(hub: Hub, id: string): NonNullable<ReturnType<Hub["connection"]>> 
   const subscriber = hub.connection(decode(id));
   if (!subscriber) throw new Problem(404, "connection_gone", "that connection is not there");
   return subscriber;
-}
-
-function describe(hub: Hub): unknown[] {
-  return Array.from(hub.connections(), (subscriber) => {
-    const { id, identity, channels, form, transport, state, openedAtMs, remoteAddress } = subscriber;
-    return {
-      ...{ id, user: identity.user ?? null, roles: identity.roles ?? [], channels, format: form, transport, state },
-      position: hub.positionOf(subscriber),
-      openedAt: new Date(openedAtMs).toISOString(),
-      remoteAddress: remoteAddress ?? null,
-    };
-  });
 }
