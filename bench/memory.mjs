@@ -1,6 +1,6 @@
 // Memory of an idle subscriber: 10,000 streams that hear nothing but heartbeats, and what the server's process grew by.
 //
-//   npm run build && node bench/memory.mjs            (--connections 10000 --channels 1 --json)
+//   npm run build && node bench/memory.mjs            (--connections 10000 --only hub --json)
 //
 // Beside the hub, one after the other: a bare node:http server that holds its responses, and a bare net server that
 // holds its sockets. Linux only: memory is read from /proc. Nothing is collected from outside; a process counts as
@@ -17,7 +17,6 @@ const here = import.meta.dirname;
 const { values } = parseArgs({
   options: {
     connections: { type: "string", default: "10000" },
-    channels: { type: "string", default: "1" },
     json: { type: "boolean", default: false },
     only: { type: "string" },
   },
@@ -64,15 +63,23 @@ async function startBare(kind) {
 
 async function measure(name, starting) {
   const { server, port, target } = await starting;
-  const before = await settled(server.pid);
-  const request = `GET ${target} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAccept: text/event-stream\r\nCache-Control: no-cache\r\nUser-Agent: bench\r\n\r\n`;
-  const clients = start(path.join(here, "support/holders.mjs"), [port, request, connections], { cpu: 1 });
-  await message(clients, (value) => value === "open");
-  const after = await settled(server.pid);
-  for (const child of [clients, server]) {
-    child.kill("SIGKILL");
-    await once(child, "exit");
+  const children = [server];
+  try {
+    const before = await settled(server.pid);
+    const request = `GET ${target} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAccept: text/event-stream\r\nCache-Control: no-cache\r\nUser-Agent: bench\r\n\r\n`;
+    const clients = start(path.join(here, "support/holders.mjs"), [port, request, connections], { cpu: 1 });
+    children.push(clients);
+    await message(clients, (value) => value === "open");
+    return row(name, before, await settled(server.pid));
+  } finally {
+    for (const child of children.reverse()) {
+      child.kill("SIGKILL");
+      if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+    }
   }
+}
+
+function row(name, before, after) {
   const perConnection = (field) => Number(((after[field] - before[field]) / connections).toFixed(2));
   return {
     server: name,
