@@ -11,7 +11,10 @@ export interface AnsweringOptions {
   readonly check?: (exchange: Exchange) => void;
 }
 
-/** Answers a request; a Problem that is thrown meanwhile becomes the answer, all else is a 500, and told. `run` is given the headers of every answer. */
+/**
+ * Answers a request; a Problem that is thrown meanwhile becomes the answer, all else is a 500, and told. `run` is given the
+ * headers of every answer.
+ */
 export async function answering(
   exchange: Exchange,
   { cors, onError, check }: AnsweringOptions,

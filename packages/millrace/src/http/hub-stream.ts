@@ -28,8 +28,8 @@ export interface Following extends Identity {
 }
 
 /**
- * Says what a request is to follow: one channel, several, or all that `Following` has; or refuses it, by 401, 403 or 404. It is given what the
- * route was given.
+ * Says what a request is to follow: one channel, several, or all that `Following` has; or refuses it, by 401, 403 or 404.
+ * It is given what the route was given.
  */
 export type Select<R, Rest extends readonly unknown[] = unknown[]> = (
   request: R,

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Identity } from "../hub/index.js";
 import {
+  type AnyEvents,
   checkNumber,
   checkOptionKinds,
   invalidOption,
@@ -68,7 +69,10 @@ const kinds: Readonly<Record<keyof ServerOptions, readonly Kind[]>> = {
   onError: ["function"],
 };
 
-/** A request, with the parameters of its path, and who it is from where the route has `authorize`. Over HTTP/2 it is what Node has in its place. */
+/**
+ * A request, with the parameters of its path, and who it is from where the route has `authorize`. Over HTTP/2 it is what
+ * Node has in its place.
+ */
 export type ServerRequest<P extends string = string> = IncomingMessage & {
   readonly params: PathParams<P>;
   readonly identity: Identity;
@@ -103,9 +107,9 @@ export interface Server {
   put<P extends string>(path: P, handler: ServerHandler<P>, options?: ServerRouteOptions): Server;
   delete<P extends string>(path: P, handler: ServerHandler<P>, options?: ServerRouteOptions): Server;
   /** A stream for each client, as `eventStream` makes it. */
-  stream<P extends string>(
+  stream<P extends string, E extends object = AnyEvents>(
     path: P,
-    handler: StreamHandler<ServerRequest<P>>,
+    handler: StreamHandler<ServerRequest<P>, unknown[], E>,
     options?: EventStreamOptions<ServerRequest<P>>,
   ): Server;
   /** Sends clients elsewhere; `to` may have the parameters of `from`. Default status 307: the method stays. */
@@ -114,7 +118,10 @@ export interface Server {
   use(hub: Mountable): Server;
   /** Listens, and answers with its URL; called again, with the same. Rejects when the address cannot be had, or it was stopped. */
   run(): Promise<string>;
-  /** Accepts no more, ends streams (their clients come back, to whoever is there then), then what is left. It does not run again. */
+  /**
+   * Accepts no more, ends streams (their clients come back, to whoever is there then), then what is left. It does not run
+   * again.
+   */
   stop(): Promise<void>;
 }
 

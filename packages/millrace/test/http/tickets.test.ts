@@ -198,12 +198,12 @@ describe("tickets", () => {
     tickets.or(nobody)(request(ticket), { action: "subscribe", channels: ["general"] });
 
   test("are all different, and are gone when their time is over", async () => {
-    const tickets = createTickets({ lifetimeMs: 30 });
+    const tickets = createTickets({ lifetimeMs: 500 });
     const many = Array.from({ length: 1000 }, (_, at) => tickets.issue({ user: `${at}` }));
-    expect(new Set(many).size).toBe(1000);
-    expect(redeem(tickets, many[7] as string)).toEqual({ user: "7" });
+    expect(redeem(tickets, many.at(-1) as string)).toEqual({ user: "999" });
     const issuedMs = performance.now();
-    await until("their time is over", () => performance.now() > issuedMs + 31);
+    expect(new Set(many).size).toBe(1000);
+    await until("their time is over", () => performance.now() > issuedMs + 501);
     for (const ticket of many) expect(redeem(tickets, ticket)).toMatchObject({ refuse: 401 });
   });
 
