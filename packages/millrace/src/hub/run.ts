@@ -72,6 +72,16 @@ export class Run implements RunWriter {
     });
   }
 
+  /** Whether its end is being written down, or is. */
+  get isEnding(): boolean {
+    return this.#ending !== undefined;
+  }
+
+  /** It could not be written down that it has begun: so it has not. */
+  abandon(): void {
+    this.#forget?.();
+  }
+
   async produce(work: (run: RunWriter) => Produced): Promise<void> {
     const run: RunWriter = {
       channel: this.channel,

@@ -122,6 +122,7 @@ export class Runs {
       ({ first: active.record } = await log.append([recordOf({ channel, state: "active" })]));
     } catch (error) {
       this.#active.delete(channel);
+      run.abandon();
       throw error;
     }
     void run.produce(produce);
@@ -218,7 +219,10 @@ export class Runs {
       if (record >= oldest) break;
       this.#ended.delete(channel);
     }
-    const dropped = Array.from(this.#active).filter(([, { record }]) => record > 0 && record < oldest);
+    // Not one that is ending: "active" behind its end would be ended once more by the next hub.
+    const dropped = Array.from(this.#active).filter(
+      ([, { run, record }]) => record > 0 && record < oldest && !run.isEnding,
+    );
     if (dropped.length === 0) return;
     const { first } = await log.append(dropped.map(([channel]) => recordOf({ channel, state: "active" })));
     for (const [at, [, active]] of dropped.entries()) active.record = first + at;

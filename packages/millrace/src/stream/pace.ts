@@ -29,3 +29,9 @@ export function turn(): number {
   void pace();
   return turns;
 }
+
+/** Resolves with the next turn. */
+export function untilNextTurn(): Promise<void> {
+  void pace();
+  return nextTurn;
+}

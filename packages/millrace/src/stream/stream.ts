@@ -1,7 +1,7 @@
 import { type AnyEvents, closeBlock, encodeBlock, farewellBlock, MillraceError } from "../protocol/index.js";
 import type { Timed } from "../sink/deadlines.js";
 import type { Sink, SinkOwner } from "../sink/sink.js";
-import { pace, turn } from "./pace.js";
+import { pace, turn, untilNextTurn } from "./pace.js";
 import { encodeSendEvent, type Sendable } from "./send-event.js";
 
 /** Events to send, one after the other. */
@@ -81,8 +81,10 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** Writes to a stream that is over, in one turn of the event loop, before they throw. */
-const mostRefused = 1000;
+/** Refusals in one turn of the event loop that come at once; those behind come with the next one. */
+const quickRefusals = 100;
+/** Refusals in one turn after which they are thrown: so many are a loop that waits for nothing, and nothing else ends it. */
+const mostRefusals = 1_000_000;
 
 /** An EventStream and what its mount does with it. What few handlers use is made when it is asked for. */
 export class OpenStream implements EventStream, SinkOwner, Timed {
@@ -95,6 +97,9 @@ export class OpenStream implements EventStream, SinkOwner, Timed {
   /** What was written since the sink was full. */
   #unsentBytes = 0;
   #pendingBytes = 0;
+  /** Why it may not be written to any more. */
+  #reason: MillraceError | undefined;
+  #refusal: Promise<void> | undefined;
   #refused = 0;
   #refusedTurn = -1;
   #waiting: Waiting | undefined;
@@ -122,7 +127,7 @@ export class OpenStream implements EventStream, SinkOwner, Timed {
 
   get signal(): AbortSignal {
     this.#abort ??= new AbortController();
-    if (this.#state !== "open") this.#abort.abort(streamClosed());
+    if (!this.isOpen) this.#abort.abort(this.#reason);
     return this.#abort.signal;
   }
 
@@ -155,7 +160,7 @@ export class OpenStream implements EventStream, SinkOwner, Timed {
   }
 
   send(event: Sendable): Promise<void> {
-    return this.write(encodeSendEvent(event));
+    return this.isOpen ? this.write(encodeSendEvent(event)) : this.#refuse();
   }
 
   comment(text: string): Promise<void> {
@@ -190,7 +195,7 @@ export class OpenStream implements EventStream, SinkOwner, Timed {
   }
 
   write(block: string): Promise<void> {
-    if (!this.isOpen) return this.#refuse(streamClosed());
+    if (!this.isOpen) return this.#refuse();
     const bytes = Buffer.from(block);
     const { sink, maxUnsentBytes } = this.#parts;
     if (this.isFull && this.#unsentBytes + bytes.length > maxUnsentBytes) return this.#overflow();
@@ -205,21 +210,32 @@ export class OpenStream implements EventStream, SinkOwner, Timed {
       "stream_full",
       `${this.#unsentBytes} bytes wait for a slow client, and maxUnsentBytes is ${this.#parts.maxUnsentBytes}: await what send() returns`,
     );
-    this.#end("ending");
+    this.#end("ending", error);
     this.#parts.onEnding(this);
     this.destroy();
     this.#parts.onError(error);
-    return this.#refuse(error);
+    return this.#refuse();
   }
 
-  /** @throws MillraceError when a loop that waits for nothing goes on for ever: nothing else would end it */
-  #refuse(error: MillraceError): Promise<void> {
+  /** One promise for all in a turn: a loop over a large batch makes no heap of them. @throws MillraceError see mostRefusals */
+  #refuse(): Promise<void> {
     if (this.#refusedTurn !== turn()) {
       this.#refusedTurn = turn();
       this.#refused = 0;
+      this.#refusal = undefined;
     }
-    if (++this.#refused > mostRefused) throw error;
-    return quiet(Promise.reject(error));
+    this.#refused++;
+    const reason = this.#reason as MillraceError;
+    if (this.#refused > mostRefusals) throw reason;
+    if (this.#refused === quickRefusals) {
+      this.#refusal = quiet(
+        untilNextTurn().then(() => {
+          throw reason;
+        }),
+      );
+    }
+    this.#refusal ??= quiet(Promise.reject(reason));
+    return this.#refusal;
   }
 
   onDrain(): void {
@@ -261,7 +277,7 @@ export class OpenStream implements EventStream, SinkOwner, Timed {
             reject(error);
           });
         });
-        if (!next) throw streamClosed();
+        if (!next) throw this.#reason;
         if (next.done) return;
         await this.send(next.value);
       }
@@ -273,13 +289,14 @@ export class OpenStream implements EventStream, SinkOwner, Timed {
     }
   }
 
-  #end(state: "ending" | "closed"): void {
-    const first = this.#state === "open";
+  #end(state: "ending" | "closed", reason = streamClosed()): void {
+    const first = this.isOpen;
     this.#state = state;
     if (!first) return;
-    this.#waiting?.reject(streamClosed());
+    this.#reason = reason;
+    this.#waiting?.reject(reason);
     this.#waiting = undefined;
-    this.#abort?.abort(streamClosed());
+    this.#abort?.abort(reason);
     this.#cleanUp?.();
     this.#cleanUp = undefined;
   }

@@ -71,7 +71,8 @@ describe.each(forms)("a reader that stalls over $name", (form) => {
     expect(server.errors).toEqual([]);
     await expect(stream.send(padding)).rejects.toMatchObject({ name: "MillraceError", code: "stream_full" });
     expect(server.errors).toMatchObject([{ code: "stream_full" }]);
-    await expect(stream.send("after")).rejects.toMatchObject({ code: "stream_closed" });
+    await expect(stream.send("after")).rejects.toMatchObject({ code: "stream_full" });
+    expect(stream.signal.reason).toMatchObject({ code: "stream_full" });
     await answer.events.rest();
     await server.empty();
   });
@@ -99,6 +100,23 @@ describe.each(forms)("a reader that stalls over $name", (form) => {
     expect(server.errors).toMatchObject([{ code: "stream_full" }]);
     await answer.events.rest();
     await server.empty();
+  });
+
+  test("a large batch out of a callback ends nothing, nor does a handler that goes on when its client has left", async () => {
+    let lateRefusals = 0;
+    await using server = await start(
+      form,
+      async (stream) => {
+        for (let n = 0; n < 10_000; n++) void stream.send(padding);
+        while (lateRefusals < 300) await stream.send("to nobody").catch(() => lateRefusals++);
+      },
+      { maxUnsentBytes: eventBytes },
+    );
+    const answer = await server.call();
+    await answer.events.rest();
+    await until("it goes on", () => lateRefusals === 300);
+    await server.empty();
+    expect(server.errors).toMatchObject([{ code: "stream_full" }]);
   });
 
   test("a loop that waits for nothing is ended", async () => {
