@@ -1,12 +1,9 @@
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import http2 from "node:http2";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import tls from "node:tls";
 import { describe, expect, test } from "vitest";
 import { type ListenerOptions, listen } from "../../src/http/index.js";
 import { createHub, type Millrace } from "../../src/index.js";
+import { certificate } from "./support/certificate.js";
 import { callHttp1, connectRaw, until, within } from "./support/index.js";
 
 async function listening(hub: Millrace, options: Partial<ListenerOptions> = {}) {
@@ -112,16 +109,6 @@ describe("one port for HTTP/1.1 and HTTP/2", () => {
     await until("both are gone", () => made.stats().connections === 0);
   });
 });
-
-function certificate() {
-  const folder = mkdtempSync(join(tmpdir(), "millrace-tls-"));
-  const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
-  const made = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1"];
-  execFileSync("openssl", [...made, "-keyout", key, "-out", cert, "-subj", "/CN=localhost"], { stdio: "ignore" });
-  const texts = { key: readFileSync(key), cert: readFileSync(cert) };
-  rmSync(folder, { recursive: true });
-  return texts;
-}
 
 /** Says something over TLS; resolves when the connection has ended. */
 async function connectTls(port: number, protocol: string, bytes: string | Buffer) {

@@ -3,8 +3,8 @@ import http2 from "node:http2";
 import https from "node:https";
 import tls from "node:tls";
 import type { AnyRequest, Route } from "../../../src/index.js";
+import { certificate } from "../../http/support/certificate.js";
 import { type Answer, answerOf, type Call, callHttp1, callHttp2, listen } from "../../http/support/forms.js";
-import { certificate } from "./certificate.js";
 import { fetchListener } from "./fetch-server.js";
 
 interface Client extends AsyncDisposable {
