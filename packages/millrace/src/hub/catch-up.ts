@@ -1,14 +1,24 @@
-import type { Log, Slice } from "../log/index.js";
+import type { Log, MaybePromise } from "../log/index.js";
+import { type Selection, selectionOf } from "../protocol/index.js";
+import { Batch } from "./batch.js";
 import { chunkBytes } from "./form.js";
+import type { Group } from "./groups.js";
+import { broadcastChannel } from "./notify.js";
 import type { Subscriber } from "./subscriber.js";
 import type { Turn } from "./turn.js";
 
 export interface CatchUpParts {
   readonly log: Log;
   readonly turn: Turn;
-  /** Takes what was read for a subscriber. `drops` is the log's count at the time of reading. */
-  readonly take: (subscriber: Subscriber, slice: Slice, drops: number) => void;
+  /** Takes what was read for a subscriber, and perhaps for others. */
+  readonly take: (subscriber: Subscriber, batch: Batch) => void;
   readonly onError: (subscriber: Subscriber, error: unknown) => void;
+}
+
+/** What the members of a group read, and what was read of it last. */
+interface Shared {
+  readonly selection: Selection;
+  batch: Batch | undefined;
 }
 
 /** Reads the log for those behind its tail, a bounded batch for each in turn. */
@@ -16,6 +26,8 @@ export class CatchUp {
   readonly #parts: CatchUpParts;
   #queue: Subscriber[] = [];
   #scheduled = false;
+  /** For as long as anyone waits to read. */
+  readonly #shared = new Map<Group<Subscriber>, Shared>();
 
   constructor(parts: CatchUpParts) {
     this.#parts = parts;
@@ -43,25 +55,53 @@ export class CatchUp {
     // Those whose turn did not come are first in the next one.
     this.#queue = queue.slice(at).concat(this.#queue);
     if (this.#queue.length > 0) this.#schedule();
+    else this.#shared.clear();
   }
 
   #readFor(subscriber: Subscriber): void {
     if (subscriber.state !== "reading") return;
-    const { log, take, onError } = this.#parts;
-    const { cursor: after, knownDrops, selection, group } = subscriber;
-    const { drops } = log;
+    const { take, onError } = this.#parts;
+    const { group } = subscriber;
     const failed = (error: unknown) => onError(subscriber, error);
     try {
-      const slice = log.read({ selection, after, knownDrops, limitBytes: chunkBytes });
-      if (slice instanceof Promise) slice.then((read) => this.#taken(subscriber, group, read, drops)).catch(failed);
-      else take(subscriber, slice, drops);
+      const batch = this.#batchFor(subscriber);
+      if (batch instanceof Promise) batch.then((read) => this.#taken(subscriber, group, read)).catch(failed);
+      else take(subscriber, batch);
     } catch (error) {
       failed(error);
     }
   }
-  /** With another selection since, a slice would move the cursor past what it has not read of the new one. */
-  #taken(subscriber: Subscriber, group: Subscriber["group"], slice: Slice, drops: number): void {
-    if (subscriber.group === group) this.#parts.take(subscriber, slice, drops);
+
+  /** With another selection since, a batch would move the cursor past what it has not read of the new one. */
+  #taken(subscriber: Subscriber, group: Subscriber["group"], batch: Batch): void {
+    if (subscriber.group === group) this.#parts.take(subscriber, batch);
     else this.add(subscriber);
+  }
+
+  #batchFor(subscriber: Subscriber): MaybePromise<Batch> {
+    const { cursor, knownDrops, group } = subscriber;
+    if (!this.#parts.log.isQuiet(subscriber.ownChannels, cursor))
+      return this.#batchOf(subscriber, subscriber.selection);
+    // Nothing is its own: it reads what all of its group do.
+    let shared = this.#shared.get(group);
+    if (shared?.batch?.serves(cursor, knownDrops)) return shared.batch;
+    if (!shared) {
+      const { exact, prefixes } = group.selection;
+      shared = { selection: selectionOf([...exact, broadcastChannel], prefixes), batch: undefined };
+      this.#shared.set(group, shared);
+    }
+    const batch = this.#batchOf(subscriber, shared.selection);
+    if (!(batch instanceof Promise)) shared.batch = batch;
+    return batch;
+  }
+
+  #batchOf({ cursor: after, knownDrops, group }: Subscriber, selection: Selection): MaybePromise<Batch> {
+    const { log } = this.#parts;
+    const { drops } = log;
+    const slice = log.read({ selection, after, knownDrops, limitBytes: chunkBytes });
+    const parts = { after, knownDrops, drops, form: group.form };
+    return slice instanceof Promise
+      ? slice.then((read) => new Batch({ ...parts, slice: read }))
+      : new Batch({ ...parts, slice });
   }
 }

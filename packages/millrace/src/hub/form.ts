@@ -31,7 +31,7 @@ export function encodeEntries(entries: readonly Entry[], form: Form): Chunk[] {
     bytes = 0;
   };
   for (const entry of entries) {
-    const part = form === "event" ? entry.bytes.subarray(entry.start, entry.end) : envelope(entry);
+    const part = encodeEntry(entry, form);
     if (bytes + part.length > chunkBytes) close();
     parts.push(part);
     bytes += part.length;
@@ -39,6 +39,11 @@ export function encodeEntries(entries: readonly Entry[], form: Form): Chunk[] {
   }
   close();
   return chunks;
+}
+
+/** An entry as it is written in this form. */
+export function encodeEntry(entry: Entry, form: Form): Buffer {
+  return form === "event" ? entry.bytes.subarray(entry.start, entry.end) : envelope(entry);
 }
 
 /** One entry goes out as it lies, unless that would keep a much larger buffer in memory for it. */

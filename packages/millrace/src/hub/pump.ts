@@ -1,5 +1,6 @@
-import type { Entry, Log, Slice } from "../log/index.js";
+import type { Entry, Log } from "../log/index.js";
 import { gapBlock, isWithin, type Selection, withDefaults } from "../protocol/index.js";
+import type { Batch } from "./batch.js";
 import { CatchUp } from "./catch-up.js";
 import { type Chunk, encodeEntries } from "./form.js";
 import type { Groups } from "./groups.js";
@@ -59,7 +60,7 @@ export class Pump {
     });
     this.#catchUp = new CatchUp({
       ...{ log, turn, onError },
-      take: (subscriber, slice, drops) => this.#take(subscriber, slice, drops),
+      take: (subscriber, batch) => this.#take(subscriber, batch),
     });
   }
 
@@ -199,31 +200,40 @@ export class Pump {
   }
 
   /** Takes what was read for a subscriber that is behind. */
-  #take(subscriber: Subscriber, slice: Slice, drops: number): void {
+  #take(subscriber: Subscriber, batch: Batch): void {
     if (subscriber.state !== "reading") return;
-    const { gap } = slice;
+    const read = batch.entriesBehind(subscriber.cursor);
+    const due = withoutOldBroadcasts(subscriber, read);
     const allowed = this.#pacer.allowance(subscriber);
-    const due = withoutOldBroadcasts(subscriber, slice.entries);
-    const entries = due.slice(0, allowed);
-    const next = entries.length < due.length ? (entries.at(-1) as Entry).sequence : slice.next;
-    const parts = encodeEntries(entries, subscriber.group.form).map(({ bytes }) => bytes);
-    if (gap || subscriber.lost !== "no") {
-      const before = this.#log.position((entries[0]?.sequence ?? next + 1) - 1);
-      const reason = subscriber.lost === "no" ? "dropped" : "unknown";
-      // Of a position that is not of this log it is not known whether anything followed it.
-      const may = gap?.may ?? true;
-      parts.unshift(Buffer.from(gapBlock(before, { reason, may, channels: gap?.channels ?? [] })));
-      subscriber.lost = "no";
-      subscriber.knownDrops = drops;
-      this.counters.gaps++;
-    }
+    const entries = due.length > allowed ? due.slice(0, allowed) : due;
+    const next = entries.length < due.length ? (entries.at(-1) as Entry).sequence : batch.next;
+    // First: what moves the cursor makes the batch's bytes behind it others.
+    const bytes =
+      entries === read
+        ? batch.bytesBehind(subscriber.cursor)
+        : Buffer.concat(encodeEntries(entries, subscriber.group.form).map((chunk) => chunk.bytes));
+    if (
+      (batch.gap || subscriber.lost !== "no") &&
+      !this.#sayGap(subscriber, batch, (entries[0]?.sequence ?? next + 1) - 1)
+    )
+      return;
     subscriber.cursor = next;
-    const [only] = parts;
-    const bytes = parts.length === 1 && only ? only : Buffer.concat(parts);
-    if (parts.length > 0 && !this.#write(subscriber, bytes, next, entries.length)) return;
+    if (entries.length > 0 && !this.#write(subscriber, bytes, next, entries.length)) return;
     if (isOver(subscriber)) this.#onEnd(subscriber);
     else if (next === this.#log.tail) this.#goLive(subscriber);
     else this.#readOn(subscriber);
+  }
+
+  /** `before`: the sequence behind which what is there goes on. Answers whether the subscriber takes more. */
+  #sayGap(subscriber: Subscriber, { gap, drops }: Batch, before: number): boolean {
+    const reason = subscriber.lost === "no" ? "dropped" : "unknown";
+    // Of a position that is not of this log it is not known whether anything followed it.
+    const may = gap?.may ?? true;
+    const block = gapBlock(this.#log.position(before), { reason, may, channels: gap?.channels ?? [] });
+    subscriber.lost = "no";
+    subscriber.knownDrops = drops;
+    this.counters.gaps++;
+    return this.#write(subscriber, Buffer.from(block), before, 0);
   }
 
   /** Answers whether the subscriber takes more. */

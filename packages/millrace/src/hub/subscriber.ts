@@ -144,6 +144,11 @@ export class Subscriber implements Connection, SinkOwner {
     };
   }
 
+  /** Those that it has by its identity and for itself, and which are no part of its group's selection. */
+  get ownChannels(): readonly string[] {
+    return ownChannelsOf(this);
+  }
+
   /** What it reads, its own channels too. Kept while it reads only. */
   get selection(): Selection {
     this.#selection ??= wholeSelection(this.group.selection, this, [broadcastChannel]);
@@ -160,9 +165,11 @@ export const roleChannels = ({ roles = [] }: Pick<Identity, "roles">): string[] 
 /** What a subscriber reads: its group's selection, its own channels, which are no part of the group's, and more. */
 export function wholeSelection(
   { exact, prefixes }: Selection,
-  { id, identity: { user } }: Pick<Subscriber, "id" | "identity">,
+  subscriber: Pick<Subscriber, "id" | "identity">,
   more: readonly string[] = [],
 ): Selection {
-  const own = user === undefined ? [`@connection/${id}`] : [`@connection/${id}`, `@user/${user}`];
-  return selectionOf([...exact, ...more, ...own], prefixes);
+  return selectionOf([...exact, ...more, ...ownChannelsOf(subscriber)], prefixes);
 }
+
+const ownChannelsOf = ({ id, identity: { user } }: Pick<Subscriber, "id" | "identity">): string[] =>
+  user === undefined ? [`@connection/${id}`] : [`@connection/${id}`, `@user/${user}`];

@@ -130,6 +130,14 @@ export class Channels {
     }
   }
 
+  /** The sequence behind which a channel has had nothing. */
+  newestOf(name: string): number {
+    const channel = this.#all.get(name);
+    if (!channel) return this.#forgottenOf(name);
+    const { ring, droppedThrough, unknownThrough } = channel;
+    return Math.max(ring.length > 0 ? ring.sequenceAt(ring.length - 1) : 0, droppedThrough, unknownThrough);
+  }
+
   /** Where the oldest entries of a selection behind `after` are. */
   select(selection: Selection, after: number, limitBytes: number): Refs {
     return mergeAfter(this.#rings(selection), after, limitBytes);

@@ -20,6 +20,8 @@ export interface Log {
   append(events: readonly CheckedEvent[], options?: AppendOptions): Promise<Appended>;
   /** Reads what is retained of a selection, in order, from behind a sequence on. Bounded: read again from `next`. */
   read(request: ReadRequest): MaybePromise<Slice>;
+  /** Whether channels of these names have had nothing behind a sequence. False: that is not so, or not known. */
+  isQuiet(channels: readonly string[], after: number): boolean;
   /** Where a client's position lies. Never fails: what cannot be placed is `lost`. */
   locate(position: string): Located;
   /** The position of a sequence between 0 and the tail. */

@@ -138,6 +138,10 @@ export class SequencedLog implements Log {
       : { entries: read.concat(cached), next, gap };
   }
 
+  isQuiet(channels: readonly string[], after: number): boolean {
+    return channels.every((name) => this.#channels.newestOf(name) <= after);
+  }
+
   locate(position: string): Located {
     return this.#storage.epochs.locate(position, this.tail);
   }

@@ -6,6 +6,15 @@ export interface SinkOwner {
   onClose(): void;
 }
 
+/** The next part of the compressed stream that a group is written: the same bytes for everyone who can read them. */
+export interface SharedPart {
+  readonly bytes: Uint8Array;
+  /** Different for every part. Not 0. */
+  readonly serial: number;
+  /** The part that it refers to; 0: to none, so anyone can read it. */
+  readonly follows: number;
+}
+
 /**
  * Where a subscriber's bytes go: a socket, an HTTP/2 stream, a Fetch body, a long-poll answer.
  *
@@ -16,8 +25,11 @@ export interface Sink {
   readonly kind: string;
   /** Names the owner. Called once, before the first write. */
   open(owner: SinkOwner): void;
-  /** Takes the bytes, always. False: the peer is slower than the writer, wait for `onDrain` before the next. */
-  write(bytes: Uint8Array): boolean;
+  /**
+   * Takes the bytes, always. False: the peer is slower than the writer, wait for `onDrain` before the next.
+   * @param shared the same bytes as a part of a compressed stream, for sinks whose peers read one
+   */
+  write(bytes: Uint8Array, shared?: SharedPart): boolean;
   /** What was written and has not left this process yet. */
   readonly pendingBytes: number;
   /** Ends in order, after what was written. `lastBytes` are the farewell. */

@@ -1,0 +1,105 @@
+import type { Mark, ReadMark } from "./marker.js";
+
+/** What is done with what a scanner finds; one for all connections of a thread. */
+export interface Found {
+  event(): void;
+  /** Bytes of an event's data: the values of its lines, and the line ends between them. */
+  data(bytes: number): void;
+}
+
+/** A mark is looked for in so many bytes of a line: an envelope may begin with a channel of 256 and a type of 256. */
+const markedBytes = 1024;
+const field = Buffer.from("data:");
+const [lf, cr, space] = [0x0a, 0x0d, 0x20];
+
+/**
+ * Counts events and bytes of an event stream (WHATWG HTML, "Server-sent events") wherever reads cut it. It makes no text of what it
+ * reads: the tester must not be what is measured.
+ */
+export class Scanner {
+  readonly #found: Found;
+  readonly #readMark: ReadMark | undefined;
+  readonly #onMark: (mark: Mark) => void;
+  /** Bytes of the line so far. */
+  #length = 0;
+  /** So far the line is `data:`, or the beginning of it. */
+  #isData = true;
+  #hasSpace = false;
+  /** Data lines of the event so far. */
+  #lines = 0;
+  #afterCr = false;
+  /** The beginning of a line that a read has cut. */
+  #held: Buffer | undefined;
+
+  constructor(found: Found, readMark?: ReadMark, onMark: (mark: Mark) => void = () => {}) {
+    this.#found = found;
+    this.#readMark = readMark;
+    this.#onMark = onMark;
+  }
+
+  feed(bytes: Buffer, from: number, to: number): void {
+    let at = from;
+    if (this.#afterCr && at < to) {
+      this.#afterCr = false;
+      if (bytes[at] === lf) at++;
+    }
+    while (at < to) {
+      let end = at;
+      let byte = 0;
+      while (end < to) {
+        byte = bytes[end] as number;
+        if (byte <= cr && (byte === lf || byte === cr)) break;
+        end++;
+      }
+      this.#part(bytes, at, end);
+      if (end === to) return this.#hold(bytes, at, end);
+      this.#endLine(bytes, at, end);
+      at = end + 1;
+      if (byte === cr) {
+        if (at === to) this.#afterCr = true;
+        else if (bytes[at] === lf) at++;
+      }
+    }
+  }
+
+  #part(bytes: Buffer, from: number, to: number): void {
+    const before = this.#length;
+    const length = to - from;
+    for (let at = 0; at < length && before + at <= field.length && this.#isData; at++) {
+      if (before + at === field.length) this.#hasSpace = bytes[from + at] === space;
+      else this.#isData = bytes[from + at] === field[before + at];
+    }
+    this.#length += length;
+  }
+
+  #hold(bytes: Buffer, from: number, to: number): void {
+    if (!this.#readMark || !this.#isData) return;
+    const part = bytes.subarray(from, Math.min(to, from + markedBytes));
+    if (this.#held === undefined) this.#held = Buffer.from(part);
+    else if (this.#held.length < markedBytes) this.#held = Buffer.concat([this.#held, part]);
+  }
+
+  #endLine(bytes: Buffer, from: number, to: number): void {
+    if (this.#length === 0) {
+      if (this.#lines > 0) this.#found.event();
+      this.#lines = 0;
+      return;
+    }
+    // `data` without a colon is a line of data too, an empty one.
+    if (this.#isData && this.#length >= field.length - 1) {
+      const value = Math.max(0, this.#length - field.length - Number(this.#hasSpace));
+      this.#found.data(value + Number(this.#lines > 0));
+      if (this.#lines++ === 0 && this.#readMark) this.#mark(this.#readMark, bytes, from, to);
+    }
+    this.#length = 0;
+    this.#isData = true;
+    this.#hasSpace = false;
+    this.#held = undefined;
+  }
+
+  #mark(read: ReadMark, bytes: Buffer, from: number, to: number): void {
+    const held = this.#held && Buffer.concat([this.#held, bytes.subarray(from, to)]);
+    const mark = held ? read(held, 0, Math.min(held.length, markedBytes)) : read(bytes, from, Math.min(to, from + markedBytes));
+    if (mark) this.#onMark(mark);
+  }
+}
