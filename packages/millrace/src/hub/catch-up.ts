@@ -15,19 +15,17 @@ export interface CatchUpParts {
   readonly onError: (subscriber: Subscriber, error: unknown) => void;
 }
 
-/** What the members of a group read, and what was read of it last. */
-interface Shared {
-  readonly selection: Selection;
-  batch: Batch | undefined;
-}
+/** Batches of 64 KiB that are kept for others while anyone waits to read. */
+const mostShared = 16;
 
 /** Reads the log for those behind its tail, a bounded batch for each in turn. */
 export class CatchUp {
   readonly #parts: CatchUpParts;
   #queue: Subscriber[] = [];
   #scheduled = false;
-  /** For as long as anyone waits to read. */
-  readonly #shared = new Map<Group<Subscriber>, Shared>();
+  /** What the members of a group all read, and what was read of that: for as long as anyone waits to read. */
+  readonly #selections = new Map<Group<Subscriber>, Selection>();
+  #shared: { readonly group: Group<Subscriber>; readonly batch: Batch }[] = [];
 
   constructor(parts: CatchUpParts) {
     this.#parts = parts;
@@ -55,7 +53,10 @@ export class CatchUp {
     // Those whose turn did not come are first in the next one.
     this.#queue = queue.slice(at).concat(this.#queue);
     if (this.#queue.length > 0) this.#schedule();
-    else this.#shared.clear();
+    else {
+      this.#selections.clear();
+      this.#shared = [];
+    }
   }
 
   #readFor(subscriber: Subscriber): void {
@@ -83,16 +84,21 @@ export class CatchUp {
     if (!this.#parts.log.isQuiet(subscriber.ownChannels, cursor))
       return this.#batchOf(subscriber, subscriber.selection);
     // Nothing is its own: it reads what all of its group do.
-    let shared = this.#shared.get(group);
-    if (shared?.batch?.serves(cursor, knownDrops)) return shared.batch;
-    if (!shared) {
-      const { exact, prefixes } = group.selection;
-      shared = { selection: selectionOf([...exact, broadcastChannel], prefixes), batch: undefined };
-      this.#shared.set(group, shared);
-    }
-    const batch = this.#batchOf(subscriber, shared.selection);
-    if (!(batch instanceof Promise)) shared.batch = batch;
+    const known = this.#shared.find((each) => each.group === group && each.batch.serves(cursor, knownDrops));
+    if (known) return known.batch;
+    const batch = this.#batchOf(subscriber, this.#selectionOf(group));
+    if (!(batch instanceof Promise)) this.#shared = [{ group, batch }, ...this.#shared.slice(0, mostShared - 1)];
     return batch;
+  }
+
+  #selectionOf(group: Group<Subscriber>): Selection {
+    let selection = this.#selections.get(group);
+    if (!selection) {
+      const { exact, prefixes } = group.selection;
+      selection = selectionOf([...exact, broadcastChannel], prefixes);
+      this.#selections.set(group, selection);
+    }
+    return selection;
   }
 
   #batchOf({ cursor: after, knownDrops, group }: Subscriber, selection: Selection): MaybePromise<Batch> {

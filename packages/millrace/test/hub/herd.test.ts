@@ -1,0 +1,69 @@
+import { expect, test } from "vitest";
+import { Hub } from "../../src/hub/index.js";
+import { createMemoryLog, type Log } from "../../src/log/index.js";
+import { parseSelection } from "../../src/protocol/index.js";
+import { RecordingSink } from "./recording-sink.js";
+import { until } from "./until.js";
+
+/** The same log, and how often it is read. */
+function counted(log: Log): { log: Log; reads: () => number } {
+  let reads = 0;
+  const proxy = new Proxy(log, {
+    get: (target, name) => {
+      if (name === "read") reads++;
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  return { log: proxy, reads: () => reads };
+}
+
+const datas = ({ events }: RecordingSink) => events.filter(({ type }) => type === "message").map(({ data }) => data);
+
+test("those who come back together share reads, each gets just what it has missed", async () => {
+  const { log, reads } = counted(createMemoryLog());
+  const hub = new Hub({ log, heartbeatMs: 0 });
+  // About three batches of 64 KiB.
+  const ids = await hub.publish(
+    Array.from({ length: 200 }, (_, n) => ({ channel: n % 3 ? "a" : "b", data: `${n}`.padEnd(1000, ".") })),
+  );
+  await hub.sendToUser("ann", { data: "hello, ann" });
+  const expected = (from: number) => ids.slice(from).map((_, at) => `${from + at}`.padEnd(1000, "."));
+  const selection = parseSelection(["a", "b"]);
+  const connect = (from: number, user?: string) => {
+    const sink = new RecordingSink();
+    const identity = user === undefined ? {} : { user };
+    hub.connect({ selection, identity, lastEventId: ids[from - 1] as string }, () => sink);
+    return sink;
+  };
+  const before = reads();
+  const herd = Array.from({ length: 500 }, (_, n) => ({ from: 1 + (n % 50), sink: connect(1 + (n % 50)) }));
+  const ann = connect(10, "ann");
+  await until(() => herd.every(({ sink }) => sink.lastEventId === ids.at(-1)) && ann.lastEventId === hub.position());
+  for (const { from, sink } of herd) expect(datas(sink)).toEqual(expected(from));
+  expect(datas(ann)).toEqual([...expected(10), "hello, ann"]);
+  // One by one they would be about 2,000; a turn that takes long cuts the herd in parts.
+  expect(reads() - before).toBeLessThan(100);
+  await hub.close();
+});
+
+test("a gap is said to each of those who share a read", async () => {
+  const { log, reads } = counted(createMemoryLog({ retention: { events: 50 } }));
+  const hub = new Hub({ log, heartbeatMs: 0 });
+  const ids = await hub.publish(Array.from({ length: 100 }, (_, n) => ({ channel: "a", data: `${n}` })));
+  const before = reads();
+  const herd = Array.from({ length: 40 }, (_, n) => {
+    const lost = n % 2 === 0;
+    const sink = new RecordingSink();
+    const lastEventId = ids[lost ? 9 : 60] as string;
+    hub.connect({ selection: parseSelection(["a"]), lastEventId }, () => sink);
+    return { lost, sink };
+  });
+  await until(() => herd.every(({ sink }) => sink.lastEventId === ids.at(-1)));
+  for (const { lost, sink } of herd) {
+    expect(sink.events.filter(({ type }) => type === "millrace.gap")).toHaveLength(lost ? 1 : 0);
+    expect(datas(sink)).toEqual(ids.map((_, n) => `${n}`).slice(lost ? 50 : 61));
+  }
+  expect(reads() - before).toBeLessThan(10);
+  await hub.close();
+});
