@@ -13,9 +13,16 @@ export interface EventReader {
   readonly lastEventId: string;
 }
 
-export function createReader(handlers: Omit<ParserHandlers, "onEvent">, options: ParserOptions): EventReader {
+/** @param cursors whether a block that only moves the id comes, too, in its place: as an event of the type "" */
+export function createReader(
+  handlers: Pick<ParserHandlers, "onRetry" | "onComment">,
+  options: ParserOptions,
+  cursors = false,
+): EventReader {
   const waiting: StreamEvent[] = [];
-  const parser = createParser({ ...handlers, onEvent: (event) => void waiting.push(event) }, options);
+  const onEvent = (event: StreamEvent) => void waiting.push(event);
+  const onLastEventId = (lastEventId: string) => onEvent({ type: "", data: "", lastEventId, channel: undefined });
+  const parser = createParser({ ...handlers, onEvent, ...(cursors ? { onLastEventId } : {}) }, options);
 
   async function* read(body: BodyLike, signal: AbortSignal): AsyncGenerator<StreamEvent, void, void> {
     parser.reset();

@@ -17,7 +17,7 @@ export function requestInit(lastEventId: string, withCredentials: boolean, signa
 }
 
 /** A header is a string of bytes, and that of the id is UTF-8: `fetch` throws at characters above U+00FF. */
-function utf8Header(text: string): string {
+export function utf8Header(text: string): string {
   let header = "";
   for (const byte of new TextEncoder().encode(text)) header += String.fromCharCode(byte);
   return header;

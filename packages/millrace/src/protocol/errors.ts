@@ -16,6 +16,10 @@
  * - `stream_closed`: a stream was written to after its end
  * - `stream_full`: a stream was written to without waiting, faster than its client reads, and has been cut
  * - `closed`: the hub or the log has been closed
+ * - `connection_lost`: a client did not reach the server, or its stream was cut
+ * - `timed_out`: a client has waited for too long, for an answer or for anything to come
+ * - `refused`: a server has answered with something that is no stream
+ * - `invalid_data`: an event's data is not what a client expects
  */
 export type MillraceErrorCode =
   | "invalid_event"
@@ -32,7 +36,11 @@ export type MillraceErrorCode =
   | "run_ended"
   | "stream_closed"
   | "stream_full"
-  | "closed";
+  | "closed"
+  | "connection_lost"
+  | "timed_out"
+  | "refused"
+  | "invalid_data";
 
 /** The one error class of the project: test `code`, show `message`. */
 export class MillraceError extends Error {

@@ -30,9 +30,20 @@ describe("types", () => {
     const body = { getReader: () => ({ read: async () => ({ done: true as const }), cancel: async () => {} }) };
     const own: FetchLike = async (url) => ({ body, url: String(url), status: 200, redirected: false, headers: new Map() });
     new EventSource("http://x/", { fetch: async (url, init) => { init.headers.Accept; return own(url, init); } });
+    const stream = connect<{ price: { value: number }; message: string }>("http://x/", { fetch: async (url) => own(url, {} as never) });
+    stream.on("price", ({ data }) => { const value: number = data.value; });
+    stream.on("*", (event) => { if (event.type === "message") { const text: string = event.data; } });
+    stream.on("state", ({ state, waitMs }) => { const name: string = state, ms: number | undefined = waitMs; });
+    stream.on("gap", ({ may, channels }) => { const names: readonly string[] = may ? [] : channels; });
+    const loop = async () => { for await (const { data, id } of stream) { const given: string | { value: number } = data; } };
+    connect("http://x/").on("anything", ({ data, channel }) => { const unknown: unknown = data, name: string | undefined = channel; });
+    // @ts-expect-error the map says that it is a number
+    stream.on("price", ({ data }) => { const value: string = data.value; });
   `.replace("new Map()", "{ get: () => null }");
   const withFetch = `
     new EventSource(new URL("http://x/"), { fetch });
+    connect(new URL("http://x/"), { fetch, signal: new AbortController().signal, headers: async () => ({ a: "b" }) });
+    connect("http://x/", { snapshot: async (signal) => ({ position: "", data: await fetch("/", { signal }) }) });
     new EventSource("http://x/", { fetch: (url, init) => fetch(url, { ...init, headers: { ...init.headers, a: "b" } }) });
     const target: EventTarget = source;
     source.addEventListener("x", () => {}, { signal: new AbortController().signal });
@@ -56,7 +67,10 @@ describe("types", () => {
     ["in a worker", "es2023,webworker", "", everywhere + withFetch],
   ])("compile %s", (name, lib, types, code) => {
     const file = join(folder, `${name.replaceAll(/\W/g, "-")}.ts`);
-    writeFileSync(file, `import { EventSource, type FetchLike } from "./client/index.js";\n${code}\nexport {};\n`);
+    writeFileSync(
+      file,
+      `import { connect, EventSource, type FetchLike } from "./client/index.js";\n${code}\nexport {};\n`,
+    );
     const strict = ["--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess"];
     const target = ["--target", "es2023", "--module", "nodenext", "--lib", lib, "--types", types];
     const typeRoots = ["--typeRoots", join(root, "node_modules/@types")];
@@ -73,7 +87,7 @@ test("can be imported where there is nothing of the web, and touches nothing", a
     const client = await import("./client/index.js");
     console.log(Object.keys(client).join(), before === Object.getOwnPropertyNames(globalThis).join());
   `);
-  expect(stdout).toBe("ErrorEvent,EventSource true\n");
+  expect(stdout).toBe("ConnectionError,ErrorEvent,EventSource,connect true\n");
 });
 
 describe("a process", () => {

@@ -1,0 +1,143 @@
+import {
+  type AnyEvents,
+  checkFunction,
+  checkNumber,
+  checkOptionKinds,
+  type GapData,
+  invalidOption,
+} from "../protocol/index.js";
+import type { BackoffOptions } from "./backoff.js";
+import type { CursorStore } from "./cursor.js";
+import type { Parse, StandardSchema } from "./decode.js";
+import type { FetchLikeResponse, WebAbortSignal, WebUrl } from "./web-types.js";
+
+/** What a stream is asked for with. A `fetch` may be any function that takes it. */
+export interface ConnectFetchInit {
+  // biome-ignore lint/suspicious/noExplicitAny: the signals of polyfills have types of their own
+  signal: any;
+  method: string;
+  headers: { [name: string]: string };
+  body?: string;
+  mode: "cors";
+  credentials?: "include" | "omit" | "same-origin";
+  cache: "no-store";
+  redirect: "follow";
+}
+
+export type ConnectFetch = (url: string | WebUrl, init: ConnectFetchInit) => Promise<FetchLikeResponse>;
+
+type HeadersGiven = Readonly<Record<string, string>>;
+
+/** What a page shows before the first event, and anew when events were lost. */
+export interface Snapshot {
+  /** Where the log was when it was true: `hub.position()`, or the header `Millrace-Position`. The stream begins behind it. */
+  readonly position: string;
+  readonly data: unknown;
+}
+
+export interface FallbackOptions {
+  /** How long the first byte of a stream may take, in milliseconds. Default 8,000. */
+  readonly firstByteMs?: number | undefined;
+  /** A stream that is cut within this time after its opening, three times in a row, counts as blocked. Default 10,000. */
+  readonly cutMs?: number | undefined;
+  /** After so long streaming is tried again, in milliseconds. Default 300,000. */
+  readonly streamAgainMs?: number | undefined;
+}
+
+export interface ConnectOptions<E extends object = AnyEvents> {
+  /** Names and `prefix/*`, beside those that the URL has. They can be changed while it is open. */
+  readonly channels?: readonly string[] | undefined;
+  /** Headers, or a function that gives them afresh at each attempt: for tokens that expire. */
+  readonly headers?: HeadersGiven | (() => HeadersGiven | Promise<HeadersGiven>) | undefined;
+  /** Default `GET`; `POST` when there is a body. */
+  readonly method?: string | undefined;
+  /** A string goes out as it is, anything else as JSON. It is sent at each attempt. */
+  readonly body?: unknown;
+  /** Whether cookies go to other origins, too. Default false. */
+  readonly withCredentials?: boolean | undefined;
+  /** What asks for the stream. Default: the global `fetch`. */
+  readonly fetch?: ConnectFetch | undefined;
+  /** The cursor to begin behind. One that is persisted wins. */
+  readonly lastEventId?: string | undefined;
+  /** Keeps the cursor over a reload: under this name in `sessionStorage`, or in the `store`. Default: it lives as long as the page. */
+  readonly persist?: string | { readonly key: string; readonly store: CursorStore } | undefined;
+  /** What becomes of `data`. Default `json`. */
+  readonly parse?: Parse | undefined;
+  /** Validators by event name; their output is what handlers get. */
+  readonly schemas?: { readonly [N in keyof E]?: StandardSchema<E[N]> } | undefined;
+  /** The state that the events change. It is asked for at the start and after each gap, and the stream goes on behind it. */
+  readonly snapshot?: ((signal: WebAbortSignal) => Promise<Snapshot> | Snapshot) | undefined;
+  /** Told when events are missing: see PROTOCOL.md, 3.3. */
+  readonly onGap?: ((gap: GapData) => void) | undefined;
+  readonly backoff?: BackoffOptions | undefined;
+  /** How long an answer may take, in milliseconds. Default 30,000. */
+  readonly openMs?: number | undefined;
+  /** How long nothing may come, in milliseconds. Default: three times the heartbeat that the server announces, else `Infinity`. */
+  readonly silenceMs?: number | undefined;
+  /** Long-polling with the same cursor where a proxy holds streams back: of a Millrace hub. False: never. Default: on. */
+  readonly fallback?: false | FallbackOptions | undefined;
+  /** Close while the page is hidden for longer than this, in milliseconds. Default `Infinity`: it stays open. */
+  readonly hiddenMs?: number | undefined;
+  /** Longest event, in characters. Default 16 Mi. */
+  readonly maxBlockLength?: number | undefined;
+  /** Closes it. */
+  readonly signal?: WebAbortSignal | undefined;
+}
+
+/** The options of a connection, whatever its events are. */
+export type AnyConnectOptions = Omit<ConnectOptions, "schemas"> & { readonly schemas?: object | undefined };
+
+/** @throws MillraceError `invalid_option` */
+export function checkConnectOptions(options: AnyConnectOptions): void {
+  checkOptionKinds("connect", options, {
+    channels: ["array"],
+    headers: ["object", "function"],
+    method: ["string"],
+    body: ["string", "object", "array", "number", "boolean"],
+    withCredentials: ["boolean"],
+    fetch: ["function"],
+    lastEventId: ["string"],
+    persist: ["string", "object"],
+    parse: ["string", "function"],
+    schemas: ["object"],
+    snapshot: ["function"],
+    onGap: ["function"],
+    backoff: ["object"],
+    openMs: ["number"],
+    silenceMs: ["number"],
+    fallback: ["boolean", "object"],
+    hiddenMs: ["number"],
+    maxBlockLength: ["number"],
+    signal: ["object"],
+  });
+  const { parse, backoff = {}, fallback, openMs, silenceMs, hiddenMs } = options;
+  if (typeof parse === "string" && parse !== "json" && parse !== "text") {
+    throw invalidOption("parse", parse, 'it is "json", "text", or a function');
+  }
+  const numbers = ["number"] as const;
+  checkOptionKinds("backoff", backoff, {
+    attempts: numbers,
+    baseMs: numbers,
+    factor: numbers,
+    maxMs: numbers,
+    jitter: numbers,
+  });
+  checkNumber("backoff.attempts", backoff.attempts, 0, Infinity);
+  checkNumber("backoff.baseMs", backoff.baseMs, 0, Infinity);
+  checkNumber("backoff.factor", backoff.factor, 1, Infinity);
+  checkNumber("backoff.maxMs", backoff.maxMs, 0, Infinity);
+  checkNumber("backoff.jitter", backoff.jitter, 0, 1);
+  if (fallback === (true as never)) throw invalidOption("fallback", true, "leave it out, or give false or an object");
+  if (typeof fallback === "object") {
+    checkOptionKinds("fallback", fallback, { firstByteMs: numbers, cutMs: numbers, streamAgainMs: numbers });
+  }
+  for (const [name, value] of Object.entries({ openMs, silenceMs, hiddenMs, ...(fallback || {}) }))
+    checkNumber(name, value, 0, Infinity);
+}
+
+/** @throws MillraceError `invalid_option` */
+export function checkHandler(type: unknown, handler: unknown): void {
+  if (typeof type !== "string" || type === "")
+    throw invalidOption("the type of a handler", type, 'it is an event\'s name, such as "message"');
+  checkFunction("on", handler, "({ data }) => { … }");
+}

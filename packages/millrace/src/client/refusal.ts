@@ -1,0 +1,34 @@
+import type { FetchLikeResponse } from "./web-types.js";
+
+const mostChunks = 8;
+const mostCharacters = 500;
+
+/** What a refusal says of itself as `detail` (RFC 9457); undefined when it says nothing that can be read. */
+export async function detailOf({ headers, body }: FetchLikeResponse): Promise<string | undefined> {
+  const reader = body?.getReader?.();
+  try {
+    if (!reader || !/^application\/problem\+json/i.test(headers.get("content-type") ?? "")) return undefined;
+    const decoder = new TextDecoder();
+    let text = "";
+    for (let chunks = 0; chunks < mostChunks; chunks++) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      text += decoder.decode(value as Uint8Array, { stream: true });
+    }
+    const { detail } = JSON.parse(text) as { detail?: unknown };
+    return typeof detail === "string" ? detail.slice(0, mostCharacters) : undefined;
+  } catch {
+    return undefined;
+  } finally {
+    // A connection that nobody reads would stay open.
+    reader?.cancel().catch(() => {});
+  }
+}
+
+/** `Retry-After` in milliseconds (RFC 9110, section 10.2.3): seconds, or a date. */
+export function retryAfterMs({ headers }: FetchLikeResponse, nowMs = Date.now()): number | undefined {
+  const value = headers.get("retry-after")?.trim() ?? "";
+  if (/^\d+$/.test(value)) return Number(value) * 1000;
+  const ms = Date.parse(value) - nowMs;
+  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
+}
