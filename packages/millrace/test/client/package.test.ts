@@ -87,7 +87,7 @@ test("can be imported where there is nothing of the web, and touches nothing", a
     const client = await import("./client/index.js");
     console.log(Object.keys(client).join(), before === Object.getOwnPropertyNames(globalThis).join());
   `);
-  expect(stdout).toBe("ConnectionError,ErrorEvent,EventSource,connect true\n");
+  expect(stdout).toBe("ConnectionError,ErrorEvent,EventSource,PollingClient,connect,debug true\n");
 });
 
 describe("a process", () => {
