@@ -1,109 +1,101 @@
-// Fan-out: 1,000 subscribers of one channel, the hub with its disk store on one core, the load on the other.
+// Fan-out: all subscribers on one channel, from 50 to 20,000 events/s, beside bare sockets and a C loop.
 //
-//   npm run build && npm run bench            (node bench/fanout.mjs --subscribers 1000 --repeats 3)
+//   npm run build && npm run bench -- fanout     (--loads 1000x50,1000x5000 --repeats 3 --seconds 4 --only hub,sockets --peers --json)
 //
-// Beside it, in turn, a bare Node server that writes one shared Buffer to each socket (support/sockets.mjs): a ratio of 1
-// means that log, cursors, channels and publishing cost nothing. Linux only: processor time is read from /proc.
-import { once } from "node:events";
-import fs from "node:fs";
-import os from "node:os";
-import path from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
-import { cpuSeconds, median, message, start } from "./support/process.mjs";
+// A load is SUBSCRIBERSxEVENTS-A-SECOND. The systems take turns, so that whatever else the machine does meets all of them.
+// `bare Node sockets` writes one shared Buffer to each socket: a ratio of 1 to it means that log, cursors, channels and
+// publishing cost nothing. The C loop is what one system call a delivery costs on this machine. --peers adds what
+// `node bench/peers/install.mjs` has installed. Linux only: processor time is read from /proc.
+import { measure } from "./support/measure.mjs";
+import { pinning } from "./support/process.mjs";
+import { middle, options, progress, report, rounded } from "./support/report.mjs";
+import { bareSockets, hub, sendLoop } from "./support/systems.mjs";
 
-const here = import.meta.dirname;
-const { values } = parseArgs({
-  options: {
-    subscribers: { type: "string", default: "1000" },
-    repeats: { type: "string", default: "3" },
-    json: { type: "boolean", default: false },
-  },
+const usual = "1000x50,1000x400,1000x5000,1000x10000,1000x20000,10000x5,10000x40";
+const values = options({ loads: usual, repeats: 3, seconds: 4, only: undefined, peers: false, nodeReader: false });
+
+const loads = values.loads.split(",").map((text) => {
+  const [, subscribers, rate] = /^(\d+)x(\d+)$/.exec(text) ?? [];
+  if (rate === undefined) throw new Error(`--loads is like ${usual}; this is no load: ${text}`);
+  return { subscribers: Number(subscribers), rate: Number(rate), seconds: values.seconds };
 });
-const subscribers = Number(values.subscribers);
-const repeats = Number(values.repeats);
-/** Events a second, how many in all, and how many a request carries. */
-const loads = [
-  { rate: 50, count: 300, batch: 1 },
-  { rate: 5000, count: 25_000, batch: 25 },
-];
+const peers = values.peers ? (await import("./peers/index.mjs")).peers : [];
+const only = values.only?.toLowerCase().split(",");
+const skipped = [];
+const systems = [hub(), bareSockets, sendLoop, ...peers].filter((system) => {
+  if (only !== undefined && !only.some((name) => system.name.toLowerCase().includes(name))) return false;
+  const missing = system.missing?.();
+  if (missing !== undefined) skipped.push(`${system.name}: ${missing}`);
+  return missing === undefined;
+});
 
-const readers = (port, url, last) =>
-  start(path.join(here, "support/readers.mjs"), [port, url, subscribers, last], { cpu: 1 });
+/** A just-in-time compiler has its second, and every other system too, before anything is measured. */
+const warmSeconds = 1;
 
-async function measureReference({ rate, count }) {
-  const server = start(path.join(here, "support/sockets.mjs"), [subscribers, rate, count], { cpu: 0 });
-  const { port } = await message(server, (value) => value.port);
-  const clients = readers(port, "/", count - 1);
-  await message(server, (value) => value === "start");
-  return finish(server.pid, server, clients, count);
-}
-
-async function measureHub({ rate, count, batch }) {
-  const store = fs.mkdtempSync(path.join(os.tmpdir(), "millrace-bench-"));
-  const bin = path.join(here, "../packages/millrace-hub/bin/millrace-hub.js");
-  const hub = start(bin, ["serve", "--port", "0", "--store", `disk:${store}`, "--log-level", "warn"], { cpu: 0 });
-  const [line] = await once(hub.stdout, "data");
-  const url = /http:\S+/.exec(line.toString())[0];
-  const clients = readers(new URL(url).port, "/events?channel=bench", count - 1);
-  await message(clients, (value) => value === "open");
-  const result = finish(hub.pid, hub, clients, count);
-  await publish(url, { rate, count, batch });
-  const measured = await result;
-  fs.rmSync(store, { recursive: true });
-  return measured;
-}
-
-/** Publishes in requests of `batch` events, so many events a second. One request at a time: the readers wait for the last. */
-async function publish(url, { rate, count, batch }) {
-  const headers = { "content-type": "application/x-ndjson" };
-  const startMs = performance.now();
-  for (let first = 0; first < count; first += batch) {
-    await sleep(startMs + (first / rate) * 1000 - performance.now());
-    const lines = [];
-    for (let n = first; n < Math.min(count, first + batch); n++) {
-      lines.push(JSON.stringify({ channel: "bench", data: `n=${n};t=${process.hrtime.bigint()};`.padEnd(100, "x") }));
-    }
-    const answer = await fetch(`${url}/publish`, { method: "POST", headers, body: lines.join("\n") });
-    if (!answer.ok) throw new Error(await answer.text());
-    await answer.text();
-  }
-}
-
-async function finish(pid, server, clients, count) {
-  const before = cpuSeconds(pid);
-  const startMs = performance.now();
-  const { p50Ms, p99Ms } = await message(clients, (value) => value.p50Ms !== undefined);
-  const seconds = (performance.now() - startMs) / 1000;
-  const cpu = cpuSeconds(pid) - before;
-  server.kill("SIGKILL");
-  await once(server, "exit");
+/** A system that is behind has half as long again to deliver the rest; what has not come by then is not delivered. */
+async function once(system, { subscribers, rate, seconds }) {
+  const count = Math.round(rate * (seconds + warmSeconds));
+  const warm = subscribers * rate * warmSeconds;
+  const server = await system.start({ subscribers, rate, count });
+  const events = subscribers * count;
+  const limitMs = (seconds + warmSeconds) * 1500;
+  const native = !values.nodeReader;
+  const { deliveries, measured, cpu, lost, twice, ...result } = await measure(server, {
+    ...{ connections: subscribers, count, events, warm, limitMs, native },
+  });
+  if (deliveries === 0) throw new Error("nothing was delivered");
   return {
-    microseconds: (cpu * 1e6) / (count * subscribers),
-    perSecond: (count * subscribers) / seconds,
-    p50Ms,
-    p99Ms,
+    ...result,
+    microseconds: (cpu * 1e6) / measured,
+    delivered: (deliveries / events) * 100,
+    wrong: lost + twice,
   };
 }
 
 const rows = [];
 for (const load of loads) {
-  const measured = { reference: [], hub: [] };
-  for (let run = 0; run < repeats; run++) {
-    measured.reference.push(await measureReference(load));
-    measured.hub.push(await measureHub(load));
-    process.stderr.write(`${load.rate} events/s: run ${run + 1} of ${repeats}\n`);
+  const name = `${load.subscribers} × ${load.rate}/s`;
+  const measured = new Map(systems.map((system) => [system, []]));
+  for (let run = 1; run <= values.repeats; run++) {
+    for (const system of systems) {
+      progress(`${name}, run ${run} of ${values.repeats}: ${system.name}`);
+      try {
+        measured.get(system).push(await once(system, load));
+      } catch (error) {
+        skipped.push(`${system.name} at ${name}, run ${run}: ${error.message.split("\n")[0]}`);
+      }
+    }
   }
-  const middle = (name, field) => median(measured[name].map((value) => value[field]));
-  rows.push({
-    "events/s": load.rate,
-    "hub µs/delivery": middle("hub", "microseconds").toFixed(2),
-    "bare sockets µs/delivery": middle("reference", "microseconds").toFixed(2),
-    ratio: (middle("hub", "microseconds") / middle("reference", "microseconds")).toFixed(2),
-    "hub deliveries/s": Math.round(middle("hub", "perSecond")),
-    "p50 ms": middle("hub", "p50Ms").toFixed(1),
-    "p99 ms": middle("hub", "p99Ms").toFixed(1),
-  });
+  const medians = new Map(
+    [...measured].filter(([, runs]) => runs.length > 0).map(([key, runs]) => [key, middle(runs)]),
+  );
+  const cost = (system) => medians.get(system)?.microseconds;
+  const times = (own, other) => (other === undefined ? undefined : rounded(own / other));
+  for (const [system, result] of medians) {
+    rows.push({
+      load: name,
+      system: system.name,
+      published: system.how,
+      "CPU µs/delivery": rounded(result.microseconds, result.microseconds < 1 ? 3 : 2),
+      "% of a core": Math.round(result.busy * 100),
+      "× sockets": times(result.microseconds, cost(bareSockets)),
+      "× C": times(result.microseconds, cost(sendLoop)),
+      "deliveries/s": Math.round(result.perSecond),
+      "offered/s": Math.round(result.offered),
+      "delivered %": rounded(result.delivered, 1),
+      "p50 ms": rounded(result.p50Ms),
+      "p99 ms": rounded(result.p99Ms),
+      "lost or twice": result.wrong,
+    });
+  }
 }
-if (values.json) process.stdout.write(`${JSON.stringify(rows)}\n`);
-else console.table(rows);
+report({
+  title: `Fan-out, medians of ${values.repeats} runs of ${values.seconds} s`,
+  rows,
+  notes: [
+    `${pinning}; Node ${process.version}. The hub has its disk store at the default durability.`,
+    "At 100 % of a core the CPU of a delivery is one second divided by the deliveries: there, compare p50 and p99.",
+  ],
+  skipped,
+  json: values.json,
+});

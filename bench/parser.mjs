@@ -1,15 +1,16 @@
-// The event-stream parser against the npm package eventsource-parser, on the same bytes.
-//   npm run build && node bench/parser.mjs [--runs 9] [--shape NAME]
-// EVENTSOURCE_PARSER=<folder in whose node_modules it is> when eventsource-parser is not resolvable from here.
-// It takes strings, so its time includes the streaming TextDecoder that its users need in front of it.
+// Parser: the event-stream parser in ten shapes of streams, beside the npm package eventsource-parser on the same bytes.
+//
+//   npm run build && npm run bench -- parser     (--runs 9 --shape NAME --json)
+//
+// `node bench/peers/install.mjs npm` installs eventsource-parser. It takes strings, so its time includes the streaming
+// TextDecoder that its users need in front of it.
 import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { parseArgs } from "node:util";
+import { median, options, progress, report, rounded } from "./support/report.mjs";
 
-const { values } = parseArgs({ options: { runs: { type: "string", default: "9" }, shape: { type: "string" } } });
-const runs = Number(values.runs);
+const values = options({ runs: 9, shape: undefined });
 const { createParser } = await import("millrace/protocol").catch((cause) => {
   throw new Error("millrace/protocol is not built: npm run build", { cause });
 });
@@ -61,25 +62,33 @@ const shapes = {
 };
 
 if (values.shape === undefined) {
-  const versus = theirs ? "" : "; eventsource-parser is not here: ours only";
-  console.log(`node ${process.version}, medians of ${runs} runs${versus}`);
+  const rows = [];
   // A process each: what the compiler has learnt from one shape must not colour the next.
   for (const shape of Object.keys(shapes)) {
-    const script = fileURLToPath(import.meta.url);
-    const child = spawnSync(process.execPath, [script, "--runs", values.runs, "--shape", shape], { stdio: "inherit" });
+    progress(shape);
+    const args = [fileURLToPath(import.meta.url), "--runs", String(values.runs), "--shape", shape, "--json"];
+    const child = spawnSync(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
     if (child.status !== 0) process.exit(1);
+    rows.push(...JSON.parse(child.stdout).rows);
   }
+  print(rows);
 } else {
   const makeChunks = shapes[values.shape];
   if (!makeChunks) throw new Error(`--shape ${values.shape}: known are ${Object.keys(shapes).join(" | ")}`);
-  measure(values.shape, makeChunks());
+  print([measure(values.shape, makeChunks())]);
+}
+
+function print(rows) {
+  const skipped = theirs ? [] : ["eventsource-parser: not installed: node bench/peers/install.mjs npm"];
+  const title = `Parser, medians of ${values.runs} runs, Node ${process.version}`;
+  report({ title, rows, skipped, json: values.json });
 }
 
 function measure(name, chunks) {
   const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
   const ours = [];
   const others = [];
-  for (let run = -3; run < runs; run++) {
+  for (let run = -3; run < values.runs; run++) {
     const mine = time(() => parseOurs(chunks));
     const other = theirs && time(() => parseTheirs(chunks));
     if (other && other.checksum !== mine.checksum) throw new Error(`${name}: the parsers disagree`);
@@ -87,10 +96,10 @@ function measure(name, chunks) {
     ours.push(mine.ms);
     if (other) others.push(other.ms);
   }
-  const rate = (ms) => `${(bytes / 1e3 / ms).toFixed(0).padStart(5)} MB/s`;
-  const ratio = theirs && (median(others) / median(ours)).toFixed(2);
-  const versus = theirs ? `  eventsource-parser ${rate(median(others))}  ours is ${ratio} times as fast` : "";
-  console.log(`${name.padEnd(42)} ours ${rate(median(ours))}${versus}`);
+  const rate = (ms) => Math.round(bytes / 1e3 / ms);
+  const row = { shape: name, "MB/s": rate(median(ours)) };
+  if (!theirs) return row;
+  return { ...row, "eventsource-parser MB/s": rate(median(others)), ratio: rounded(median(others) / median(ours)) };
 }
 
 function parseOurs(chunks) {
@@ -132,17 +141,11 @@ function cut(text, size) {
   return chunks;
 }
 
-function median(numbers) {
-  return numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
-}
-
 async function loadEventsourceParser() {
-  const folder = process.env.EVENTSOURCE_PARSER;
   try {
-    const from = createRequire(folder ? pathToFileURL(join(folder, "package.json")) : import.meta.url);
+    const from = createRequire(path.join(import.meta.dirname, "peers/package.json"));
     return await import(pathToFileURL(from.resolve("eventsource-parser")).href);
   } catch {
-    if (folder) throw new Error(`EVENTSOURCE_PARSER=${folder} holds no eventsource-parser`);
     return undefined;
   }
 }

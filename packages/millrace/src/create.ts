@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Api } from "./http/api.js";
 import { readOnly } from "./http/authorize.js";
+import type { Conversation, FrontRequest } from "./http/conversation.js";
 import { type FetchInfo, handleFetch } from "./http/fetch.js";
-import { type EventsRequest, handleEvents } from "./http/front.js";
+import { handleFront } from "./http/front-exchange.js";
 import { guarded } from "./http/guarded.js";
 import { hubStream, type Select } from "./http/hub-stream.js";
 import { Intake } from "./http/intake.js";
@@ -34,8 +35,8 @@ export interface Millrace<E extends object = AnyEvents>
   connectionsOf(user: string): Iterable<Connection>;
   /** Answers the hub's routes on `node:http` and `node:http2`. Resolves to false when the path is none of them. */
   node(request: NodeRequest, response: NodeResponse): Promise<boolean>;
-  /** Answers what `listen` of `millrace/http` has read itself: its `onEvents`. `authorize` gets that request as `raw`. */
-  events(request: EventsRequest): void;
+  /** Answers what `listen` of `millrace/http` has read itself: its `onFront`. `authorize` gets that request as `raw`. */
+  front(request: FrontRequest, conversation?: Conversation): void;
   /** As a listener of a server of its own: other paths are answered 404. */
   listener(request: IncomingMessage, response: ServerResponse): void;
   /**
@@ -75,6 +76,7 @@ export function createHub(options: MillraceOptions = {}): Millrace {
     loopbackOrigins: loopback = false,
     allowedHosts,
     allowedParameters = [],
+    compression = false,
     trustedProxies = [],
     onAnswer = () => {},
     heartbeatMs = 15_000,
@@ -89,6 +91,7 @@ export function createHub(options: MillraceOptions = {}): Millrace {
     authorize,
     allowedHosts: hosts,
     allowedParameters,
+    compression,
     onAnswer,
     onError,
     cors,
@@ -99,7 +102,8 @@ export function createHub(options: MillraceOptions = {}): Millrace {
   const node = (request: NodeRequest, response: NodeResponse) => handleNode(api, trustedProxies, request, response);
   return Object.assign(hub, {
     node,
-    events: (request: EventsRequest) => void handleEvents(api, trustedProxies, request),
+    front: (request: FrontRequest, conversation?: Conversation) =>
+      handleFront(api, trustedProxies, request, conversation),
     listener: (request: IncomingMessage, response: ServerResponse) => {
       node(request, response).then((answered) => {
         if (!answered) respondNotFound(request, response);

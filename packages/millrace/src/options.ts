@@ -3,7 +3,7 @@ import type { Authorize } from "./http/authorize.js";
 import type { Limits } from "./http/limits.js";
 import type { HubOptions } from "./hub/index.js";
 import type { Log } from "./log/index.js";
-import { checkNumber, maxTimerMs } from "./protocol/index.js";
+import { checkNumber, invalidOption, maxTimerMs } from "./protocol/index.js";
 
 export interface MillraceOptions extends Omit<HubOptions, "log"> {
   /** Where events are kept. Default: in memory. `openDiskLog` of `millrace/log/disk` keeps them on disk. */
@@ -23,6 +23,11 @@ export interface MillraceOptions extends Omit<HubOptions, "log"> {
   readonly allowedHosts?: readonly string[];
   /** Further parameters of `/events`, the application's own. Default: none, and unknown ones are refused. */
   readonly allowedParameters?: readonly string[];
+  /**
+   * Whether streams are compressed (gzip) for clients that accept it. Default false: it takes processor time, a proxy in
+   * front may do it already, and it can give away secrets that share a stream with what an attacker chooses (BREACH).
+   */
+  readonly compression?: boolean;
   /** Addresses of proxies whose `X-Forwarded-For` is believed. Default: none. */
   readonly trustedProxies?: readonly string[];
   /** Told of each answer over HTTP; of a stream when it opens. Default: nobody. */
@@ -35,7 +40,8 @@ export interface MillraceOptions extends Omit<HubOptions, "log"> {
 
 /** @throws MillraceError `invalid_option`, with its name and what it was given */
 export function checkOptions(options: MillraceOptions): void {
-  const { heartbeatMs, retryMs, maxAgeMs, stallMs, streamRate } = options;
+  const { heartbeatMs, retryMs, maxAgeMs, stallMs, streamRate, compression = false } = options;
+  if (typeof compression !== "boolean") throw invalidOption("compression", compression, "it is true or false");
   if (heartbeatMs !== Infinity) checkNumber("heartbeatMs", heartbeatMs, 0, maxTimerMs);
   checkNumber("retryMs", retryMs, 0, maxTimerMs);
   for (const [name, value] of Object.entries({ maxAgeMs, stallMs, streamRate, ...named(options.limits ?? {}) })) {

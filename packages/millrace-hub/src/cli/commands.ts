@@ -1,5 +1,7 @@
 import { serveOptions } from "../serve/options.js";
 import { runHub } from "../serve/run.js";
+import { benchOptions } from "./bench/options.js";
+import { runBench } from "./bench/run.js";
 import type { Manual } from "./help.js";
 import { runPublish } from "./publish.js";
 import { configOption, readOptions, type Source } from "./read.js";
@@ -44,6 +46,18 @@ const subscribeOptions = {
     help: "Begin with the last N events, or with all that are kept: all.",
   },
   "last-event-id": { value: "ID", default: undefined, parse: parseText, help: "Begin behind this event." },
+  conflate: {
+    value: undefined,
+    default: undefined,
+    parse: parseSwitch,
+    help: "Of each key of a channel, print the latest event only, as far as an older one has not come yet.",
+  },
+  every: {
+    value: "TIME",
+    default: undefined,
+    parse: parseText,
+    help: "Be sent events once in this time at most, such as 250ms or 5s, conflated.",
+  },
   json: {
     value: undefined,
     default: undefined,
@@ -101,8 +115,16 @@ export const commands: Readonly<Record<string, Command>> = {
     options: subscribeOptions,
     run: (source) => {
       const { values, positionals } = readOptions(subscribeOptions, { ...source, positionals: 1000 });
-      const { url, rewind, json, count, "api-key": apiKey, "last-event-id": lastEventId } = values;
-      return runSubscribe({ url, apiKey, channels: positionals, rewind, lastEventId, json, count });
+      const { url, rewind, conflate, every, json, count, "api-key": apiKey, "last-event-id": lastEventId } = values;
+      return runSubscribe({ url, apiKey, channels: positionals, rewind, lastEventId, conflate, every, json, count });
     },
+  },
+  bench: {
+    usage: ["millrace-hub bench [OPTIONS]"],
+    about: "Opens many streams of any server, and reports how it bears them.",
+    details:
+      "Opens streams of any server that sends events, reads them for a while, and prints a report: connections, errors by kind, events, bytes, latency. How it goes is shown on standard error. Streams that end are not opened again. Ctrl-C ends it early, with the report so far. The exit code is 1 when a connection failed or was lost, or an event that it published was lost or came twice.",
+    options: benchOptions,
+    run: (source) => runBench(readOptions(benchOptions, { ...source, positionals: 0 }).values),
   },
 };

@@ -8,6 +8,10 @@ export interface SubscribeParts extends Target {
   readonly channels: readonly string[];
   readonly rewind: string | undefined;
   readonly lastEventId: string | undefined;
+  /** Only the latest event of each key. */
+  readonly conflate: boolean;
+  /** At most one write in this time, such as `250ms`. */
+  readonly every: string | undefined;
   /** Print the envelope. */
   readonly json: boolean;
   /** End after so many events. */
@@ -92,9 +96,11 @@ export async function runSubscribe(parts: SubscribeParts): Promise<number> {
   return 0;
 }
 
-function addressOf({ url, channels, rewind, json }: SubscribeParts): string {
+function addressOf({ url, channels, rewind, conflate, every, json }: SubscribeParts): string {
   const query = new URLSearchParams(channels.map((channel): [string, string] => ["channel", channel]));
   if (rewind !== undefined) query.set("rewind", rewind);
+  if (conflate) query.set("conflate", "1");
+  if (every !== undefined) query.set("every", every);
   if (json) query.set("format", "envelope");
   return `${url}/events?${query}`;
 }

@@ -71,6 +71,12 @@ export const serveOptions = {
     parse: parseAddress,
     help: "Address of a proxy whose X-Forwarded-For is believed.",
   },
+  compression: {
+    value: undefined,
+    default: undefined,
+    parse: parseSwitch,
+    help: "Compresses streams (gzip) for clients that accept it. Not for secrets in one stream with data that others choose: see docs/compression.md.",
+  },
   "tls-cert": {
     value: "FILE",
     default: undefined,

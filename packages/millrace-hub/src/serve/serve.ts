@@ -51,6 +51,7 @@ export async function startHub(values: ServeValues, { pages }: { readonly pages:
       connectionsPerIp: values["max-connections-per-ip"],
       publishRate: values["publish-rate"],
     },
+    compression: values.compression,
     corsOrigins: values["cors-origin"],
     loopbackOrigins: loopback,
     trustedProxies: values["trusted-proxy"],
@@ -65,7 +66,7 @@ export async function startHub(values: ServeValues, { pages }: { readonly pages:
     host: values.host,
     port: values.port,
     ...(tls ? { tls } : {}),
-    onEvents: hub.events,
+    onFront: hub.front,
     onRequest: (request, response) => {
       hub.node(request, response).then(
         (answered) => answered || answerPages(request, response),

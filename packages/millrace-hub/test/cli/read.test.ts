@@ -81,6 +81,7 @@ describe("where a value comes from", () => {
     const samples: Record<string, string> = {
       host: "127.0.0.9",
       "allow-anonymous": "true",
+      compression: "true",
       "trusted-proxy": "10.0.0.1",
       "cors-origin": "https://a.example",
     };

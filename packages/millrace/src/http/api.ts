@@ -15,6 +15,8 @@ export interface Api {
   readonly allowedHosts: readonly string[] | undefined;
   /** Parameters of `/events` that are the application's own. */
   readonly allowedParameters: readonly string[];
+  /** Whether streams are compressed for clients that accept it. */
+  readonly compression: boolean;
   /** The figures as Prometheus reads them; without it `/metrics` is not there. */
   readonly metrics: (() => Promise<{ type: string; text: string }>) | undefined;
   /** Told of each answer; of a stream when it opens. */

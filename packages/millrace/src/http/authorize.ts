@@ -13,7 +13,7 @@ export interface AccessRequest {
   readonly query: string;
   readonly remoteAddress: string | undefined;
   header(name: string): string | undefined;
-  /** The server's own request: `IncomingMessage`, `Http2ServerRequest`, `Request`, or `EventsRequest`. */
+  /** The server's own request: `IncomingMessage`, `Http2ServerRequest`, `Request`, or `FrontRequest`. */
   readonly raw: unknown;
 }
 
@@ -34,12 +34,12 @@ export type Authorize = (
 ) => Identity | Refusal | Promise<Identity | Refusal>;
 
 /** Asks, and turns a refusal into its answer. */
-export async function admit(
+export function admit(
   authorize: Authorize,
   exchange: Exchange,
   action: Action,
   channels: readonly string[],
-): Promise<Identity> {
+): Identity | Promise<Identity> {
   const { method, path, query, remoteAddress, raw } = exchange;
   const request = {
     method,
@@ -49,8 +49,13 @@ export async function admit(
     raw,
     header: (name: string) => exchange.header(name.toLowerCase()),
   };
-  return admitted(await authorize(request, { action, channels }));
+  const answered = authorize(request, { action, channels });
+  return isThenable(answered) ? Promise.resolve(answered).then((answer) => admitted(answer)) : admitted(answered);
 }
+
+/** By what it can do, as `await` asks: an application's promises need not be of the standard's class. */
+const isThenable = <T>(value: T | Promise<T>): value is Promise<T> =>
+  typeof (value as { then?: unknown } | null)?.then === "function";
 
 /** The identity that an application answered. @throws Problem when it refused; TypeError when it is neither */
 export function admitted<T extends Identity>(answered: T | AnyRefusal, asked: Asked = "authorize"): T {

@@ -1,33 +1,28 @@
 import type { IncomingMessage } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
-import { PeerGone } from "./exchange.js";
+import { PeerGone, type Reading } from "./exchange.js";
 
 /** Hands over a request's body part by part, as `Exchange.body` does. What comes after an error is thrown away. */
-export function readBody(
-  request: IncomingMessage | Http2ServerRequest,
-  take: (part: Uint8Array) => void,
-  signal: AbortSignal,
-): Promise<void> {
+export function readBody(request: IncomingMessage | Http2ServerRequest, reading: Reading): Promise<void> {
   return new Promise((resolve, reject) => {
     // Their events have been: waiting for them would be for ever.
     if (request.readableEnded) throw bodyWasRead();
     if (request.destroyed) throw new PeerGone();
     const stop = (error: unknown) => {
-      request.off("data", onData);
+      request.off("data", take);
       reject(error);
     };
-    const onData = (part: Uint8Array) => {
+    const take = (part: Uint8Array) => {
       try {
-        take(part);
+        reading.take(part);
       } catch (error) {
         stop(error);
       }
     };
-    request.on("data", onData);
-    request.once("end", resolve);
-    request.once("error", () => reject(new PeerGone()));
-    request.once("close", () => reject(new PeerGone()));
-    signal.addEventListener("abort", () => stop(signal.reason), { once: true });
+    // A whole body is followed by its `close`: an error made then, with its stack, is for nothing.
+    const gone = () => void (request.readableEnded || reject(new PeerGone()));
+    reading.cut = stop;
+    request.on("data", take).once("end", resolve).once("error", gone).once("close", gone);
   });
 }
 

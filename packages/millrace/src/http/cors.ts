@@ -13,7 +13,6 @@ const allowedHeaders = "Authorization, Content-Type, Idempotency-Key, Last-Event
 
 /** The headers that let a page of another origin read the answer; none when it may not. */
 export function corsHeaders(exchange: Exchange, { origins, loopback }: CorsOptions, method = exchange.method): Headers {
-  const reading = isReading(exchange, method);
   const origin = exchange.header("origin");
   const vary = { vary: "Origin" };
   if (origin === undefined) return origins.length > 0 || loopback ? vary : {};
@@ -26,7 +25,7 @@ export function corsHeaders(exchange: Exchange, { origins, loopback }: CorsOptio
     };
   }
   // Never the origin itself together with credentials: that would let any page act as its visitor.
-  if (origins.includes("*") || (loopback && reading && isLoopbackOrigin(origin))) {
+  if (origins.includes("*") || (loopback && isReading(exchange, method) && isLoopbackOrigin(origin))) {
     return {
       ...vary,
       "access-control-allow-origin": origins.includes("*") ? "*" : origin,

@@ -22,11 +22,13 @@ export interface Exchange {
   readonly malformed: string | undefined;
   /** Whether the peer has left: no answer would reach it. */
   readonly gone: boolean;
+  /** The body, where all of it came together with the head. */
+  readonly whole: Uint8Array | undefined;
   /**
    * Hands over the body part by part; resolves at its end. Rejects, and hands over no more, with what `take` throws, with
-   * the signal's reason, and with `PeerGone` when it never came whole.
+   * what the reading is cut with, and with `PeerGone` when it never came whole.
    */
-  body(take: (part: Uint8Array) => void, signal: AbortSignal): Promise<void>;
+  body(reading: Reading): Promise<void>;
   /** The status that was answered; 0 until then. */
   readonly status: number;
   /** Answers with a whole body. */
@@ -35,6 +37,14 @@ export interface Exchange {
   stream(headers: Headers): Sink;
   /** Calls the listener when the peer leaves from now on. */
   onGone(listener: () => void): void;
+}
+
+/** Takes a body. An AbortSignal would do the same; with its listener, one for each body cost more than the body. */
+export interface Reading {
+  /** @throws Problem when it takes no more */
+  take(part: Uint8Array): void;
+  /** Set by the exchange that hands over: ends that, with a reason. */
+  cut: (reason: unknown) => void;
 }
 
 /** The peer left before its request was whole: there is nobody to answer, and nothing went wrong here. */

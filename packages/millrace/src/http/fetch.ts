@@ -1,7 +1,7 @@
 import { FetchSink, type Sink } from "../sink/index.js";
 import type { Api } from "./api.js";
 import { bodyWasRead } from "./body.js";
-import { type Exchange, type Headers, PeerGone } from "./exchange.js";
+import { type Exchange, type Headers, PeerGone, type Reading } from "./exchange.js";
 import { handle } from "./handle.js";
 import { fromLatin1 } from "./latin1.js";
 
@@ -14,7 +14,9 @@ export interface FetchInfo {
 /** Answers a Fetch `Request` for one of the hub's routes; undefined when the path is none of them. */
 export async function handleFetch(api: Api, request: Request, info?: FetchInfo): Promise<Response | undefined> {
   const exchange = new FetchExchange(request, infoOf(info));
-  return (await handle(api, exchange)) ? exchange.response() : undefined;
+  const answered = handle(api, exchange);
+  await answered;
+  return answered && exchange.response();
 }
 
 /** What is known beside a request. Runtimes hand over other things in its place, with other things in them. */
@@ -34,6 +36,7 @@ export class FetchExchange implements Exchange {
   readonly remoteAddress: string | undefined;
   readonly path: string;
   readonly query: string;
+  readonly whole = undefined;
   readonly malformed = undefined; // a Request has one URL, whatever came over the wire
   readonly #answer: Promise<Response>;
   status = 0;
@@ -64,20 +67,24 @@ export class FetchExchange implements Exchange {
     return this.raw.signal.aborted;
   }
 
-  async body(take: (part: Uint8Array) => void, signal: AbortSignal): Promise<void> {
+  async body(reading: Reading): Promise<void> {
     if (this.raw.bodyUsed) throw bodyWasRead();
     const reader = this.raw.body?.getReader();
-    const stop = () => reader?.cancel(signal.reason).catch(() => {});
-    signal.addEventListener("abort", stop, { once: true });
+    let stopped: { reason: unknown } | undefined;
+    const stop = (reason: unknown) => {
+      stopped ??= { reason };
+      reader?.cancel(reason).catch(() => {});
+    };
+    reading.cut = stop;
     try {
       for (;;) {
         const { done, value } = (await reader?.read()) ?? { done: true };
-        signal.throwIfAborted();
+        if (stopped) throw stopped.reason;
         if (done || !value) return;
-        take(value);
+        reading.take(value);
       }
     } catch (error) {
-      stop();
+      stop(error);
       throw this.gone ? new PeerGone() : error;
     }
   }

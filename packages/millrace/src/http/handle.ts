@@ -1,9 +1,9 @@
+import { answering } from "./answering.js";
 import type { Api } from "./api.js";
 import { forbiddenOrigin, isChannelsPath, mayAct, preflightHeaders } from "./cors.js";
 import { type Exchange, type Headers, hasBody } from "./exchange.js";
 import { plainHeaders } from "./headers.js";
-import { hubAnswer } from "./hub-answer.js";
-import { explained, Problem } from "./problem.js";
+import { Problem, problemOf } from "./problem.js";
 import { changeChannels, endConnection, listConnections } from "./routes/connections.js";
 import { health, ready } from "./routes/health.js";
 import { showMetrics } from "./routes/metrics.js";
@@ -28,13 +28,11 @@ const routes: ReadonlyMap<string, Route> = new Map([
   ["/metrics", route({ GET: showMetrics, HEAD: showMetrics })],
 ]);
 
-/** Answers a request for one of the hub's routes. False: the path is none of them, and nothing was answered. */
-export async function handle(api: Api, exchange: Exchange): Promise<boolean> {
+/** Answers a request for one of the hub's routes. Undefined: the path is none of them, and nothing is answered. */
+export function handle(api: Api, exchange: Exchange): Promise<void> | undefined {
   const pattern = patternOf(exchange.path);
   const handlers = routes.get(pattern);
-  if (!handlers) return false;
-  await hubAnswer(api, exchange, pattern, (headers) => explained(() => dispatch(api, exchange, headers, handlers)));
-  return true;
+  return handlers && answering(exchange, api, (headers) => dispatch(api, exchange, headers, handlers), pattern);
 }
 
 function patternOf(path: string): string {
@@ -42,17 +40,29 @@ function patternOf(path: string): string {
   return isChannelsPath(path) ? "/connections/*/channels" : "/connections/*";
 }
 
-function dispatch(api: Api, exchange: Exchange, headers: Headers, handlers: Route): Promise<void> | void {
-  const { method, path } = exchange;
-  const allow = [...handlers.keys(), "OPTIONS"].join(", ");
+async function dispatch(api: Api, exchange: Exchange, headers: Headers, handlers: Route): Promise<void> {
+  const { method } = exchange;
   if (method === "OPTIONS") {
-    return exchange.respond(204, { ...plainHeaders, ...preflightHeaders(exchange, api.cors), allow });
+    return exchange.respond(204, {
+      ...plainHeaders,
+      ...preflightHeaders(exchange, api.cors),
+      allow: allowedBy(handlers),
+    });
   }
   const handler = handlers.get(method);
-  if (!handler) throw new Problem(405, "method_not_allowed", `${path} knows ${allow}`, { allow });
+  if (!handler) {
+    const allow = allowedBy(handlers);
+    throw new Problem(405, "method_not_allowed", `${exchange.path} knows ${allow}`, { allow });
+  }
   if (method !== "POST" && hasBody(exchange)) {
     throw new Problem(400, "unexpected_body", `${method} takes no body: send the request without one`);
   }
   if (!mayAct(exchange, api.cors)) throw forbiddenOrigin();
-  return handler(api, exchange, headers);
+  try {
+    await handler(api, exchange, headers);
+  } catch (error) {
+    throw problemOf(error) ?? error;
+  }
 }
+
+const allowedBy = (handlers: Route): string => [...handlers.keys(), "OPTIONS"].join(", ");

@@ -1,3 +1,4 @@
+import type { OutgoingHttpHeader } from "node:http";
 import type { Headers } from "./exchange.js";
 
 /** The head of every stream, each with its reason. */
@@ -16,3 +17,15 @@ export const plainHeaders: Headers = {
   "cache-control": "no-store",
   "x-content-type-options": "nosniff",
 };
+
+/** What several parts of an answer say in `Vary`, each name once. */
+export function joinVary(...values: readonly (OutgoingHttpHeader | undefined)[]): string {
+  const names = new Map<string, string>();
+  for (const value of values) {
+    for (const part of String(value ?? "").split(",")) {
+      const name = part.trim();
+      if (name !== "") names.set(name.toLowerCase(), name);
+    }
+  }
+  return [...names.values()].join(", ");
+}

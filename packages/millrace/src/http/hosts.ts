@@ -6,8 +6,9 @@ import { Problem } from "./problem.js";
 export function checkHost(allowed: readonly string[] | undefined, exchange: Exchange): void {
   if (!allowed) return;
   const host = exchange.header("host") ?? "";
+  if (isLoopbackHost(host)) return;
   const known = host.toLowerCase().replace(/\.(?=:\d+$|$)/, "");
-  if (isLoopbackHost(host) || allowed.includes(known) || allowed.includes(known.replace(/:\d+$/, ""))) return;
+  if (allowed.includes(known) || allowed.includes(known.replace(/:\d+$/, ""))) return;
   throw new Problem(
     403,
     "forbidden_host",

@@ -1,14 +1,14 @@
-import { type Form, forms, type Identity } from "../hub/index.js";
+import { everyMsBounds, type Form, forms, type Identity, isEveryMs } from "../hub/index.js";
+import { answering } from "./answering.js";
 import type { Api } from "./api.js";
 import { type AnyRefusal, admitted } from "./authorize.js";
 import { preflightHeaders } from "./cors.js";
 import type { Exchange, Headers } from "./exchange.js";
 import { streamHeaders } from "./headers.js";
-import { hubAnswer } from "./hub-answer.js";
 import { type AnyRequest, mounted, type Route } from "./mounted.js";
 import { explained, Problem } from "./problem.js";
 import { follow } from "./routes/subscribe.js";
-import { wantedOn } from "./wanted.js";
+import { type Wanted, wantedOn } from "./wanted.js";
 
 /** What a client is to follow, and who it is. */
 export interface Following extends Identity {
@@ -20,6 +20,13 @@ export interface Following extends Identity {
   readonly rewind?: number | "all";
   /** Default: what the client asks for by `?format=`, or `event`. */
   readonly form?: Form;
+  /** Whether it is given of each key of a channel the latest event only. Default: what the client asks for by `?conflate=1`. */
+  readonly conflate?: boolean;
+  /**
+   * It is written to once in so many milliseconds at most, conflated: a whole number from 10 to 3,600,000. Default: what
+   * the client asks for by `?every=250ms`. A poll is conflated only.
+   */
+  readonly everyMs?: number;
   /**
    * Whether the client may change its channels, by `POST /connections/ID/channels`, to any that the hub's `authorize` lets
    * it. Default false: what was selected stays.
@@ -39,8 +46,8 @@ export type Select<R, Rest extends readonly unknown[] = unknown[]> = (
 type Selected = string | readonly string[] | Following | AnyRefusal;
 
 /**
- * Makes a route on which clients follow what the application chooses. The client has `rewind`, `lastEventId`, `format` and
- * `mode` as at `/events`; `rewind` as far as the application names none.
+ * Makes a route on which clients follow what the application chooses. The client has `rewind`, `lastEventId`, `format`,
+ * `mode`, `conflate` and `every` as at `/events`, as far as the application does not say it.
  */
 export function hubStream<R extends AnyRequest, Rest extends unknown[]>(
   api: Api,
@@ -50,14 +57,19 @@ export function hubStream<R extends AnyRequest, Rest extends unknown[]>(
   const { cors } = api;
   return mounted<R, Rest>(
     (exchange, rest) =>
-      hubAnswer(api, exchange, "hub.stream", (headers) => {
-        const { method } = exchange;
-        if (method === "OPTIONS") return exchange.respond(204, { ...headers, ...preflightHeaders(exchange, cors) });
-        if (method !== "GET" && method !== "HEAD") {
-          throw new Problem(405, "method_not_allowed", `${exchange.path} knows GET`, { allow: "GET, HEAD" });
-        }
-        return answer(api, exchange, headers, () => select(exchange.raw as R, ...rest));
-      }),
+      answering(
+        exchange,
+        api,
+        (headers) => {
+          const { method } = exchange;
+          if (method === "OPTIONS") return exchange.respond(204, { ...headers, ...preflightHeaders(exchange, cors) });
+          if (method !== "GET" && method !== "HEAD") {
+            throw new Problem(405, "method_not_allowed", `${exchange.path} knows GET`, { allow: "GET, HEAD" });
+          }
+          return answer(api, exchange, headers, () => select(exchange.raw as R, ...rest));
+        },
+        "hub.stream",
+      ),
     trustedProxies,
   );
 }
@@ -68,12 +80,17 @@ async function answer(
   headers: Headers,
   select: () => Selected | Promise<Selected>,
 ): Promise<void> {
-  const { channels = [], prefixes = [], rewind, form, change = false, ...identity } = followingOf(await select());
+  const following = followingOf(await select());
+  const { channels = [], prefixes = [], rewind, form, conflate, everyMs, change = false, ...identity } = following;
   await explained(async () => {
     const patterns = [...listOf(channels).map(exactName), ...listOf(prefixes).map(patternOf)];
     if (exchange.method === "HEAD") return exchange.respond(200, { ...headers, ...streamHeaders });
     const wanted = wantedOn(patterns, exchange.query);
-    const mine = { ...wanted, ...(rewind === undefined ? {} : { rewind }), ...(form === undefined ? {} : { form }) };
+    const mine: Wanted = {
+      ...{ ...wanted, ...(rewind === undefined ? {} : { rewind }), ...(form === undefined ? {} : { form }) },
+      conflate: conflate ?? (wanted.conflate || everyMs !== undefined),
+      everyMs: conflate === false ? undefined : (everyMs ?? wanted.everyMs),
+    };
     await follow(api, exchange, headers, mine, () => ({ ...identity, change }));
   });
 }
@@ -82,7 +99,7 @@ async function answer(
 function followingOf(selected: Selected): Following {
   const names = typeof selected === "string" || Array.isArray(selected);
   const following = admitted(names ? { channels: selected as string | string[] } : (selected as Following), "select");
-  const { channels, prefixes, user, roles, rewind, form } = following;
+  const { channels, prefixes, user, roles, rewind, form, conflate, everyMs } = following;
   const mistake = (what: string, right: string) => new TypeError(`select answered ${what}: it is ${right}`);
   if (channels === undefined && prefixes === undefined && user === undefined && roles === undefined) {
     throw mistake("nothing to follow", "a channel, several, or { channels, prefixes, user, roles }");
@@ -95,6 +112,13 @@ function followingOf(selected: Selected): Following {
     throw mistake(`rewind: ${JSON.stringify(rewind)}`, 'a whole number, or "all"');
   }
   if (form !== undefined && !forms.includes(form)) throw mistake(`form: ${JSON.stringify(form)}`, forms.join(" or "));
+  if (conflate !== undefined && typeof conflate !== "boolean") {
+    throw mistake(`conflate: ${JSON.stringify(conflate)}`, "true or false");
+  }
+  if (everyMs !== undefined && (!isEveryMs(everyMs) || conflate === false)) {
+    const { least, most } = everyMsBounds;
+    throw mistake(`everyMs: ${JSON.stringify(everyMs)}`, `a whole number from ${least} to ${most}, and conflates`);
+  }
   return following;
 }
 

@@ -1,5 +1,5 @@
 import { maxTimerMs } from "../protocol/index.js";
-import type { Exchange } from "./exchange.js";
+import type { Exchange, Reading } from "./exchange.js";
 import type { Limits } from "./limits.js";
 import { Problem, retryLater } from "./problem.js";
 
@@ -15,6 +15,10 @@ const heldBodies = 64;
  */
 export class Intake {
   readonly #limits: Limits;
+  /** What is on its way, oldest first. */
+  readonly #bodies = new Set<Body>();
+  /** One for all, set for the oldest. */
+  #timer: NodeJS.Timeout | undefined;
   #bytes = 0;
 
   constructor(limits: Limits) {
@@ -22,40 +26,80 @@ export class Intake {
   }
 
   /**
-   * The whole body of a request.
+   * The whole body of a request: at once, where it is at hand.
    * @throws Problem 408 when it does not come in time, 413 when it is too large, 503 when too many come at once
    */
-  async read(exchange: Exchange): Promise<Uint8Array> {
-    const { bodyBytes, bodyMs } = this.#limits;
+  read(exchange: Exchange): Uint8Array | Promise<Uint8Array> {
+    const { bodyBytes } = this.#limits;
+    const { whole } = exchange;
+    if (!whole) return this.#collect(exchange);
+    if (whole.length > bodyBytes) throw tooLarge(bodyBytes);
+    return whole;
+  }
+
+  async #collect(exchange: Exchange): Promise<Uint8Array> {
+    const { bodyBytes } = this.#limits;
     if (Number(exchange.header("content-length") ?? 0) > bodyBytes * patience) throw tooLarge(bodyBytes);
-    const most = Math.max(heldBytes, heldBodies * bodyBytes);
-    const parts: Uint8Array[] = [];
-    let bytes = 0;
-    let held = 0;
-    const take = (part: Uint8Array) => {
-      bytes += part.length;
-      if (bytes > bodyBytes * patience) throw tooLarge(bodyBytes);
-      if (bytes > bodyBytes) return;
-      held += part.length;
-      this.#bytes += part.length;
-      parts.push(part);
-      if (this.#bytes > most) {
-        throw new Problem(503, "too_busy", "too many requests send their bodies at present", retryLater(1));
-      }
-    };
-    const late = new AbortController();
-    const timer = setTimeout(
-      () => late.abort(new Problem(408, "request_timeout", "the body was not finished in time")),
-      Math.min(bodyMs, maxTimerMs),
-    ).unref();
+    const body = new Body(bodyBytes, (bytes) => this.#hold(bytes));
+    this.#bodies.add(body);
+    if (!this.#timer) this.#wait(body);
     try {
-      await exchange.body(take, late.signal);
+      await exchange.body(body);
     } finally {
-      clearTimeout(timer);
-      this.#bytes -= held;
+      this.#bodies.delete(body);
+      this.#bytes -= body.held;
     }
-    if (bytes > bodyBytes) throw tooLarge(bodyBytes);
-    return parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts);
+    if (body.bytes > bodyBytes) throw tooLarge(bodyBytes);
+    return body.parts.length === 1 ? (body.parts[0] as Uint8Array) : Buffer.concat(body.parts);
+  }
+
+  #hold(bytes: number): void {
+    this.#bytes += bytes;
+    if (this.#bytes <= Math.max(heldBytes, heldBodies * this.#limits.bodyBytes)) return;
+    throw new Problem(503, "too_busy", "too many requests send their bodies at present", retryLater(1));
+  }
+
+  #wait({ sinceMs }: Body): void {
+    const leftMs = sinceMs + this.#limits.bodyMs - performance.now();
+    this.#timer = setTimeout(() => this.#cutLate(), Math.min(Math.max(1, leftMs), maxTimerMs)).unref();
+  }
+
+  #cutLate(): void {
+    this.#timer = undefined;
+    const beforeMs = performance.now() - this.#limits.bodyMs;
+    for (const body of this.#bodies) {
+      if (body.sinceMs > beforeMs) {
+        this.#wait(body);
+        return;
+      }
+      this.#bodies.delete(body);
+      body.cut(new Problem(408, "request_timeout", "the body was not finished in time"));
+    }
+  }
+}
+
+/** One body on its way. */
+class Body implements Reading {
+  readonly sinceMs = performance.now();
+  readonly parts: Uint8Array[] = [];
+  readonly #mostBytes: number;
+  readonly #hold: (bytes: number) => void;
+  bytes = 0;
+  held = 0;
+  cut: (reason: unknown) => void = () => {};
+
+  constructor(mostBytes: number, hold: (bytes: number) => void) {
+    this.#mostBytes = mostBytes;
+    this.#hold = hold;
+  }
+
+  take(part: Uint8Array): void {
+    this.bytes += part.length;
+    if (this.bytes > this.#mostBytes * patience) throw tooLarge(this.#mostBytes);
+    if (this.bytes > this.#mostBytes) return;
+    this.held += part.length;
+    this.parts.push(part);
+    this.#hold(part.length);
   }
 }
 

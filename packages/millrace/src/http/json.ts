@@ -10,12 +10,16 @@ export function mediaType(exchange: Exchange): string {
 }
 
 /** The body as text. @throws Problem as `Intake.read`, 415 when it is compressed, 400 when it is not UTF-8 */
-export async function readText(exchange: Exchange, intake: Intake): Promise<string> {
+export function readText(exchange: Exchange, intake: Intake): string | Promise<string> {
   const coding = exchange.header("content-encoding") ?? "identity";
   if (coding.toLowerCase() !== "identity") {
     throw new Problem(415, "unsupported_media_type", "the body is compressed: send it without Content-Encoding");
   }
-  const bytes = await intake.read(exchange);
+  const bytes = intake.read(exchange);
+  return bytes instanceof Promise ? bytes.then(textOf) : textOf(bytes);
+}
+
+function textOf(bytes: Uint8Array): string {
   try {
     return utf8.decode(bytes);
   } catch {

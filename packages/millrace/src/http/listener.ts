@@ -1,7 +1,8 @@
 import http from "node:http";
 import http2 from "node:http2";
 import type net from "node:net";
-import type { EventsRequest } from "./front.js";
+import type { Conversation, FrontRequest } from "./conversation.js";
+import { Front } from "./front.js";
 import type { NodeRequest, NodeResponse } from "./node.js";
 import { Problem, writeProblem } from "./problem.js";
 import { Sniffer } from "./sniffer.js";
@@ -18,12 +19,15 @@ export interface ListenerOptions {
   readonly bufferBytes?: number;
   /** An unfinished TLS handshake or head is closed after this and at most half as much, in milliseconds. Default 10,000. */
   readonly headMs?: number;
+  /** A connection that has asked nothing for so long is closed, in milliseconds. Default 75,000. */
+  readonly idleMs?: number;
   readonly onRequest: (request: NodeRequest, response: NodeResponse) => void;
   /**
-   * Takes what begins a connection with a plain `GET /events`, and passes `onRequest` by: the `events` of a hub, whose
-   * subscribers then cost a third of the memory. Default: node:http reads all requests. Not over TLS, nor HTTP/2.
+   * Takes plain `GET /events` and `POST /publish` from the beginning of a connection on, and passes `onRequest` by: the
+   * `front` of a hub, whose subscribers then cost a third of the memory, and publishes half of the time. Default:
+   * node:http reads all requests. Not over TLS, nor HTTP/2.
    */
-  readonly onEvents?: (request: EventsRequest) => void;
+  readonly onFront?: (request: FrontRequest, conversation?: Conversation) => void;
 }
 
 /** A port that speaks HTTP/1.1 and HTTP/2. */
@@ -39,7 +43,7 @@ export interface Listener {
 const headBytes = 16 * 1024;
 const bodyMs = 60_000;
 /** Longer than the proxies in front keep a connection: the side that closes first must not be the one that is written to. */
-const idleMs = 75_000;
+const defaultIdleMs = 75_000;
 /**
  * Connections that wait to be accepted; the system may allow fewer. With Node's 511, eight thousand clients that came
  * back at once took twice as long: one that finds no place tries again after a second, then after three.
@@ -51,7 +55,7 @@ const common = {
   maxHeaderSize: headBytes,
   requireHostHeader: false, // said by the routes, with a reason
 };
-const timeouts = (headMs: number) => ({
+const timeouts = (headMs: number, idleMs: number) => ({
   headersTimeout: headMs,
   requestTimeout: bodyMs,
   keepAliveTimeout: idleMs,
@@ -61,7 +65,7 @@ const http2Options = { settings: { maxConcurrentStreams: 1000, maxHeaderListSize
 
 /** Starts to listen. Rejects when the address cannot be had. */
 export async function listen(options: ListenerOptions): Promise<Listener> {
-  const { host, port, tls, headMs = 10_000, onRequest, onEvents, noDelay = true } = options;
+  const { host, port, tls, headMs = 10_000, idleMs = defaultIdleMs, noDelay = true } = options;
   // Set, because Node's default differs by version.
   const { bufferBytes: highWaterMark = 64 * 1024 } = options;
   const socketOptions = { ...common, noDelay, highWaterMark };
@@ -85,8 +89,9 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       sessions.delete(session);
     });
   };
-  const plain = tls ? undefined : plainServer(socketOptions, headMs, onRequest, onEvents, track);
-  const server = plain?.server ?? secureServer({ ...socketOptions, ...tls }, headMs, onRequest, track);
+  const timed = { ...options, headMs, idleMs };
+  const plain = tls ? undefined : plainServer(socketOptions, timed, track);
+  const server = plain?.server ?? secureServer({ ...socketOptions, ...tls }, timed, track);
   // All of them: Node closes no connection over TLS that has not come to a request, or whose HTTP/1.1 body never ends.
   const sockets = new Set<net.Socket>();
   const forget = function (this: net.Socket) {
@@ -123,46 +128,49 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   };
 }
 
-type OnRequest = ListenerOptions["onRequest"];
+type ServerOptions = Pick<ListenerOptions, "onRequest" | "onFront"> & { headMs: number; idleMs: number };
 type Track = (session: http2.ServerHttp2Session) => void;
 
 /** HTTP/1.1, and HTTP/2 for clients that begin with its preface (RFC 9113, 3.3, "prior knowledge"). */
 function plainServer(
   socketOptions: http.ServerOptions,
-  headMs: number,
-  onRequest: OnRequest,
-  onEvents: ListenerOptions["onEvents"],
+  { headMs, idleMs, onRequest, onFront }: ServerOptions,
   track: Track,
 ): { server: http.Server; sniffer: Sniffer } {
-  const server = http.createServer({ ...socketOptions, ...timeouts(headMs) }, onRequest);
+  const server = http.createServer({ ...socketOptions, ...timeouts(headMs, idleMs) }, onRequest);
   server.on("clientError", explain);
   const two = http2.createServer(http2Options, onRequest);
   two.on("session", track);
-  const [toHttp1] = server.listeners("connection") as [(this: http.Server, socket: net.Socket) => void];
+  const [listener] = server.listeners("connection") as [(this: http.Server, socket: net.Socket) => void];
   server.removeAllListeners("connection");
-  const sniffer = new Sniffer({
-    headMs,
-    toHttp1: (socket) => toHttp1.call(server, socket),
-    toHttp2: (socket) => {
-      // HTTP/1.1 lets a peer close its half first. HTTP/2 does not, and its sessions would outlive clients that left.
-      socket.allowHalfOpen = false;
-      two.emit("connection", socket);
-    },
-    toEvents: onEvents && ((socket, head) => onEvents({ method: "GET", httpVersion: "1.1", ...head, socket })),
-  });
+  // Put back while it is paused: it would say them again at once, to nobody.
+  const putBack = (socket: net.Socket, said: Buffer) => socket.pause().unshift(said);
+  const toHttp1 = (socket: net.Socket, said: Buffer) => {
+    putBack(socket, said);
+    listener.call(server, socket);
+    socket.resume();
+  };
+  const toHttp2 = (socket: net.Socket, said: Buffer) => {
+    putBack(socket, said);
+    // HTTP/1.1 lets a peer close its half first. HTTP/2 does not, and its sessions would outlive clients that left.
+    socket.allowHalfOpen = false;
+    two.emit("connection", socket);
+  };
+  const cutShort = (socket: net.Socket) => explain(new Error("the request has no end"), socket);
+  const front = onFront && new Front({ idleMs, onFront, toHttp1, cutShort });
+  const sniffer = new Sniffer({ headMs, toHttp1, toHttp2, front });
   server.on("connection", (socket: net.Socket) => sniffer.add(socket));
   return { server, sniffer };
 }
 
 function secureServer(
   secureOptions: http2.SecureServerOptions,
-  headMs: number,
-  onRequest: OnRequest,
+  { headMs, idleMs, onRequest }: ServerOptions,
   track: Track,
 ): http2.Http2SecureServer {
   const options = { ...secureOptions, ...http2Options, handshakeTimeout: headMs, allowHTTP1: true };
   const server = http2.createSecureServer(options, onRequest);
-  Object.assign(server, timeouts(headMs)); // Node takes them from no option here, but looks there when it listens
+  Object.assign(server, timeouts(headMs, idleMs)); // Node takes them from no option here, but looks there when it listens
   server.on("session", track);
   server.on("clientError", explain);
   return server;

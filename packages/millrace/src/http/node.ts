@@ -4,14 +4,15 @@ import type { Socket } from "node:net";
 import { Http2Sink, type Sink, SocketSink } from "../sink/index.js";
 import type { Api } from "./api.js";
 import { readBody } from "./body.js";
-import { type Exchange, type Headers, hasBody } from "./exchange.js";
+import { type Exchange, type Headers, hasBody, type Reading } from "./exchange.js";
 import { handle } from "./handle.js";
 import { plainHeaders } from "./headers.js";
 import { fromLatin1 } from "./latin1.js";
 import { Problem, respondProblem } from "./problem.js";
 import { remoteAddressOf } from "./remote-address.js";
-import { joinHeaders, writeHead } from "./stream-head.js";
+import { joinHeaders, varyOf } from "./stream-head.js";
 import { readTarget } from "./target.js";
+import { writeHead } from "./write-head.js";
 
 export type NodeRequest = IncomingMessage | Http2ServerRequest;
 export type NodeResponse = ServerResponse | Http2ServerResponse;
@@ -27,7 +28,10 @@ export async function handleNode(
   response: NodeResponse,
 ): Promise<boolean> {
   const exchange = nodeExchange(request, response, trustedProxies);
-  return exchange === undefined || handle(api, exchange);
+  if (!exchange) return true;
+  const answered = handle(api, exchange);
+  await answered;
+  return answered !== undefined;
 }
 
 /** Undefined: nothing can be answered to this one. */
@@ -53,6 +57,7 @@ export function respondNotFound(request: NodeRequest, response: NodeResponse): v
 
 class NodeExchange implements Exchange {
   readonly raw: NodeRequest;
+  readonly whole = undefined;
   readonly #response: NodeResponse;
   readonly #trustedProxies: readonly string[];
   readonly path: string;
@@ -100,8 +105,8 @@ class NodeExchange implements Exchange {
     return value === undefined ? undefined : fromLatin1(Array.isArray(value) ? value.join(", ") : value);
   }
 
-  body(take: (part: Uint8Array) => void, signal: AbortSignal): Promise<void> {
-    return readBody(this.raw, take, signal);
+  body(reading: Reading): Promise<void> {
+    return readBody(this.raw, reading);
   }
 
   respond(status: number, headers: Headers, body: string | Uint8Array = ""): void {
@@ -156,6 +161,7 @@ class NodeExchange implements Exchange {
  */
 function announceHead(response: NodeResponse, headers: Headers): void {
   if (!Object.hasOwn(response, "writeHead") || response.headersSent) return;
-  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  const all = { ...headers, ...varyOf(response.getHeaders(), headers) };
+  for (const [name, value] of Object.entries(all)) response.setHeader(name, value);
   response.writeHead(200);
 }

@@ -17,7 +17,6 @@ import { type EventStreamOptions, type EventStreamRoute, eventStream } from "./e
 import type { Exchange, Headers } from "./exchange.js";
 import { guarded } from "./guarded.js";
 import { plainHeaders } from "./headers.js";
-import { checkHost } from "./hosts.js";
 import { Intake } from "./intake.js";
 import { readJson } from "./json.js";
 import { defaultLimits } from "./limits.js";
@@ -192,8 +191,9 @@ export function createServer(options: ServerOptions = {}): Server {
       onError(error);
       if (response.headersSent) response.destroy(); // what was begun must not look as if it were whole
     };
-    const check = () => checkHost(hosts, exchange);
-    void answering(exchange, { cors, onError: failed, check }, () => dispatch(request, response, exchange));
+    void answering(exchange, { cors, onError: failed, allowedHosts: hosts }, () =>
+      dispatch(request, response, exchange),
+    );
   };
 
   const add = (method: string, path: string, handler: ServerHandler<string>, options: ServerRouteOptions = {}) => {

@@ -1,14 +1,13 @@
 import type { Socket } from "node:net";
-import { type NarrowHead, readNarrow } from "./narrow.js";
+import type { Front } from "./front.js";
 
 export interface SnifferParts {
   /** A peer that has not said what it speaks is closed after this and at most half as much, in milliseconds. */
   readonly headMs: number;
-  readonly toHttp1: (socket: Socket) => void;
-  /** Is given it paused, and takes out what has been said. */
-  readonly toHttp2: (socket: Socket) => void;
+  readonly toHttp1: (socket: Socket, said: Buffer) => void;
+  readonly toHttp2: (socket: Socket, said: Buffer) => void;
   /** Without it, all that is not HTTP/2 is `toHttp1`. */
-  readonly toEvents: ((socket: Socket, head: NarrowHead) => void) | undefined;
+  readonly front: Front | undefined;
 }
 
 interface Waiting {
@@ -19,7 +18,7 @@ interface Waiting {
 const preface = Buffer.from("PRI * HTTP/2.0");
 
 /**
- * Tells connections apart by their first bytes, and hands each on with all of its bytes.
+ * Tells connections apart by their first bytes, and hands each on with all of its bytes. The front's time is kept here, too.
  *
  * It has one timer, and one set of listeners for all: what lasts from a connection to its first bytes is old enough for
  * V8 to move it to where it is collected last, and ten thousand connections left 15 MB there.
@@ -52,10 +51,12 @@ export class Sniffer {
   /** Ends those that have said nothing yet. */
   close(): void {
     clearInterval(this.#timer);
+    this.#parts.front?.stop();
     for (const socket of this.#waiting.keys()) socket.destroy();
   }
 
   #cut(): void {
+    this.#parts.front?.closeIdle();
     const beforeMs = performance.now() - this.#parts.headMs;
     for (const [socket, { sinceMs }] of this.#waiting) {
       if (sinceMs > beforeMs) return; // those behind it came later
@@ -74,19 +75,9 @@ export class Sniffer {
     }
     this.#waiting.delete(socket);
     socket.off("data", this.#hear).off("close", this.#leave).off("error", this.#leave).off("end", this.#leave);
-    const { toHttp1, toHttp2, toEvents } = this.#parts;
-    const head = toEvents && readNarrow(said);
-    if (head) {
-      toEvents(socket, head);
-      return;
-    }
-    // Put back while it is paused: it would say them again at once, to nobody.
-    socket.pause();
-    socket.unshift(said);
-    if (isHttp2) toHttp2(socket);
-    else {
-      toHttp1(socket);
-      socket.resume();
-    }
+    const { toHttp1, toHttp2, front } = this.#parts;
+    if (front?.take(socket, said)) return;
+    if (isHttp2) toHttp2(socket, said);
+    else toHttp1(socket, said);
   }
 }

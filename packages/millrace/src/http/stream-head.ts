@@ -1,5 +1,6 @@
-import { type OutgoingHttpHeaders, STATUS_CODES, validateHeaderValue } from "node:http";
+import type { OutgoingHttpHeaders } from "node:http";
 import type { Headers } from "./exchange.js";
+import { joinVary } from "./headers.js";
 
 const framing = new Set([
   ...["connection", "keep-alive", "proxy-connection", "upgrade", "transfer-encoding", "trailer"],
@@ -16,20 +17,11 @@ export const isFraming = (name: string): boolean => framing.has(name.toLowerCase
 export function joinHeaders(set: OutgoingHttpHeaders, headers: Headers): OutgoingHttpHeaders {
   const joined: OutgoingHttpHeaders = {};
   for (const [name, value] of Object.entries(set)) if (!isFraming(name)) joined[name] = value;
-  return Object.assign(joined, headers);
+  return { ...joined, ...headers, ...varyOf(set, headers) };
 }
 
-/**
- * The head of an answer that its close delimits: no chunks, HTTP/1.0 peers included; a stream has no length either.
- * @throws TypeError for a value that would be read as more than one header
- */
-export function writeHead(status: number, headers: OutgoingHttpHeaders): Buffer {
-  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nDate: ${new Date().toUTCString()}\r\nConnection: close\r\n`;
-  for (const [name, value] of Object.entries(headers)) {
-    for (const one of Array.isArray(value) ? value : [value]) {
-      validateHeaderValue(name, String(one));
-      head += `${name}: ${one}\r\n`;
-    }
-  }
-  return Buffer.from(`${head}\r\n`, "latin1");
+/** `Vary`, of which neither side knows what the other has to say; none when neither says anything. */
+export function varyOf(set: OutgoingHttpHeaders, headers: Headers): Headers {
+  const vary = joinVary(set.vary, headers.vary);
+  return vary === "" ? {} : { vary };
 }

@@ -1,4 +1,4 @@
-import { type Form, forms } from "../hub/index.js";
+import { everyMsBounds, type Form, forms, isEveryMs } from "../hub/index.js";
 import { defaultChannel } from "../protocol/index.js";
 import type { Api } from "./api.js";
 import type { Exchange } from "./exchange.js";
@@ -13,10 +13,13 @@ export interface Wanted {
   readonly rewind?: number | "all";
   readonly form: Form;
   readonly poll: boolean;
+  readonly conflate: boolean;
+  /** Undefined: it is written to whenever something comes. */
+  readonly everyMs: number | undefined;
 }
 
-const parameters = ["channel", "rewind", "lastEventId", "format", "mode", "ticket"];
-const members = ["channels", "rewind", "lastEventId", "format", "mode"];
+const parameters = ["channel", "rewind", "lastEventId", "format", "mode", "conflate", "every", "ticket"];
+const members = ["channels", "rewind", "lastEventId", "format", "mode", "conflate", "every"];
 
 /** What a request asks for. @throws Problem 400 */
 export const wantedBy = (api: Api, exchange: Exchange): Wanted | Promise<Wanted> =>
@@ -25,8 +28,8 @@ export const wantedBy = (api: Api, exchange: Exchange): Wanted | Promise<Wanted>
 /** What a query asks for, where the application names the channels: its other parameters are the application's. */
 export function wantedOn(channels: readonly string[], query: string): Wanted {
   const given = Object.fromEntries(parseQuery(query).filter(([name]) => parameters.includes(name)));
-  const { rewind, lastEventId, format, mode } = given;
-  return wantedOf({ channels, rewind, lastEventId, format, mode });
+  const { rewind, lastEventId, format, mode, conflate, every } = given;
+  return wantedOf({ channels, rewind, lastEventId, format, mode, conflate, every });
 }
 
 function fromQuery({ allowedParameters, gate }: Api, query: string): Wanted {
@@ -59,18 +62,30 @@ function fromQuery({ allowedParameters, gate }: Api, query: string): Wanted {
     rewind: once.get("rewind"),
     format: once.get("format"),
     mode: once.get("mode"),
+    conflate: once.get("conflate"),
+    every: once.get("every"),
   });
 }
 
 async function fromBody(api: Api, exchange: Exchange): Promise<Wanted> {
   const example = '{"channels":["news","chat/*"]}';
-  const { channels, rewind, lastEventId, format, mode } = await readMembers(api, exchange, members, example);
+  const { channels, rewind, lastEventId, format, mode, conflate, every } = await readMembers(
+    api,
+    exchange,
+    members,
+    example,
+  );
+  if (conflate !== undefined && typeof conflate !== "boolean") {
+    throw new Problem(400, "invalid_member", "conflate must be true or false");
+  }
   return wantedOf({
     channels: orDefault(channelList(api, "channels", channels)),
     rewind: typeof rewind === "number" ? String(rewind) : text("rewind", rewind, "a whole number or a string"),
     lastEventId: text("lastEventId", lastEventId),
     format: text("format", format),
     mode: text("mode", mode),
+    conflate: conflate ? "1" : undefined,
+    every: text("every", every),
   });
 }
 
@@ -89,8 +104,10 @@ function wantedOf(raw: {
   rewind: string | undefined;
   format: string | undefined;
   mode: string | undefined;
+  conflate: string | undefined;
+  every: string | undefined;
 }): Wanted {
-  const { channels, lastEventId, rewind, format = "event", mode = "stream" } = raw;
+  const { channels, lastEventId, rewind, format = "event", mode = "stream", conflate, every } = raw;
   const known = (name: string, value: string, values: readonly string[]) => {
     if (values.includes(value)) return;
     throw new Problem(
@@ -103,11 +120,31 @@ function wantedOf(raw: {
   known("mode", mode, ["stream", "poll"]);
   if (rewind !== undefined && rewind !== "all" && !/^\d{1,9}$/.test(rewind))
     known("rewind", rewind, ["all", "a whole number"]);
+  if (conflate !== undefined) known("conflate", conflate, ["1"]);
+  const everyMs = every === undefined ? undefined : millisecondsOf(every);
+  if (everyMs !== undefined && mode === "poll") {
+    throw new Problem(400, "invalid_parameter", "every is for streams: a poll is answered with what is there");
+  }
   return {
     channels,
     form: format as Form,
     poll: mode === "poll",
+    conflate: conflate !== undefined || everyMs !== undefined,
+    everyMs,
     ...(lastEventId ? { lastEventId } : {}),
     ...(rewind === undefined ? {} : { rewind: rewind === "all" ? ("all" as const) : Number(rewind) }),
   };
+}
+
+/** The time between two writes, as `every` says it. @throws Problem 400 */
+function millisecondsOf(every: string): number {
+  const [, count, unit] = /^(\d{1,7})(ms|s)$/.exec(every) ?? [];
+  const ms = Number(count) * (unit === "s" ? 1000 : 1);
+  if (isEveryMs(ms)) return ms;
+  const { least, most } = everyMsBounds;
+  throw new Problem(
+    400,
+    "invalid_parameter",
+    `every is ${JSON.stringify(every)}: it may be such as 250ms or 5s, from ${least}ms to ${most / 1000}s`,
+  );
 }

@@ -1,4 +1,4 @@
-import type { Log, MaybePromise } from "../log/index.js";
+import type { Log, MaybePromise, Slice } from "../log/index.js";
 import { type Selection, selectionOf } from "../protocol/index.js";
 import { Batch } from "./batch.js";
 import { chunkBytes } from "./form.js";
@@ -15,7 +15,13 @@ export interface CatchUpParts {
   readonly onError: (subscriber: Subscriber, error: unknown) => void;
 }
 
-/** Batches of 64 KiB that are kept for others while anyone waits to read. */
+/**
+ * One read for the values of two thousand keys: of what is read in parts the rest has been replaced by the time that a
+ * slow client takes it, and who publishes its keys in one order would never get the last of them to it.
+ */
+const conflatedBytes = 4 * chunkBytes;
+
+/** Batches that are kept for others while anyone waits to read. */
 const mostShared = 16;
 
 /** Reads the log for those behind its tail, a bounded batch for each in turn. */
@@ -104,10 +110,23 @@ export class CatchUp {
   #batchOf({ cursor: after, knownDrops, group }: Subscriber, selection: Selection): MaybePromise<Batch> {
     const { log } = this.#parts;
     const { drops } = log;
-    const slice = log.read({ selection, after, knownDrops, limitBytes: chunkBytes });
+    const { conflate } = group;
+    const limitBytes = conflate ? conflatedBytes : chunkBytes;
+    const slice = log.read({ selection, after, knownDrops, limitBytes, conflate });
     const parts = { after, knownDrops, drops, form: group.form };
+    // One that has come for the first time need not wait: it reads whatever is there.
+    const through = after < group.releasedThrough ? group.releasedThrough : Infinity;
     return slice instanceof Promise
-      ? slice.then((read) => new Batch({ ...parts, slice: read }))
-      : new Batch({ ...parts, slice });
+      ? slice.then((read) => new Batch({ ...parts, slice: cut(read, through) }))
+      : new Batch({ ...parts, slice: cut(slice, through) });
   }
+}
+
+/**
+ * What the last tick let go of it. The rest of a slow client's would else be the next values of keys that it was just
+ * given, as often as it takes something.
+ */
+function cut(slice: Slice, through: number): Slice {
+  if (slice.next <= through) return slice;
+  return { ...slice, entries: slice.entries.filter(({ sequence }) => sequence <= through), next: through };
 }

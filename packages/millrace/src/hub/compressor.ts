@@ -5,108 +5,134 @@ import { GzipSink, type SharedPart, type Sink } from "../sink/index.js";
  * Of ticks this leaves as much as a window of 32 KiB does, and takes 96 KiB of memory in place of 256: 64 for the window
  * of 16 KiB, 32 to find what repeats. A document of 10 KB that comes again finds the one before it.
  */
-const shape = { windowBits: 14, memLevel: 6 } as const;
-/** How often a stream begins anew at most, for those who are not in step. What comes first after it cannot refer to anything. */
-const anewMs = 1000;
-/** A compressor that was not asked for so long is given back. */
-const idleMs = 60_000;
-/** At a time, in one hub: 24 MiB. */
-const most = 256;
-
-/** For all compressors: a sink that goes from one group to another must not take one group's part for the other's. */
+const shape = { windowBits: 14, memLevel: 6, flush: constants.Z_SYNC_FLUSH } as const;
+/** One count for all compressors: a sink that changes its group must not take the new one's parts for the old one's. */
 let serials = 0;
 
-interface CompressorParts {
-  readonly onClose: (compressor: Compressor) => void;
-}
-
 /**
- * The compressed stream of one group. It runs on zlib's threads, and each part refers to those before it: of ticks it
- * leaves a fifth, where blocks of their own leave all.
+ * The compressed stream of one group. Each part refers to those before it: of ticks that leaves a fifth, where blocks of
+ * their own leave all. It works on zlib's threads, one part after the other.
  */
 export class Compressor {
-  readonly #parts: CompressorParts;
-  readonly #deflate = createDeflateRaw({ ...shape, flush: constants.Z_SYNC_FLUSH });
+  readonly #deflate = createDeflateRaw(shape);
+  readonly #anewMs: number;
+  /** Behind it the next parts are made. */
+  #made: Promise<unknown> = Promise.resolve();
   #output: Buffer[] = [];
-  #serial = 0;
+  #last: SharedPart | undefined;
   #begunMs = 0;
-  /** When it was last asked for a part. */
-  #usedMs = performance.now();
-  /** Whether someone could not read the last part. */
-  #missed = false;
-  /** Tells those who wait that nothing more comes. */
-  #give: ((part: undefined) => void) | undefined;
+  /** When it was last asked for parts, as `performance.now` has it. */
+  usedMs = performance.now();
+  /** Answers whoever waits for a part. */
+  #give: ((bytes: Buffer | undefined) => void) | undefined;
   #closed = false;
 
-  constructor(parts: CompressorParts) {
-    this.#parts = parts;
-    this.#deflate.on("data", (bytes: Buffer) => this.#output.push(bytes));
-    this.#deflate.on("error", () => this.close()); // out of memory: the group is given blocks of its own
-  }
-
-  /** When it was last asked for a part, as `performance.now` has it. */
-  get usedMs(): number {
-    return this.#usedMs;
-  }
-
   /**
-   * The next parts of the stream, one for each buffer. Not to be called again before it has resolved. Undefined: the
-   * compressor was closed, and there are none.
+   * @param anewMs how often the stream may begin anew, for those who are not in step: what comes first after it is hardly
+   * smaller. Default 1,000
    */
-  async compress(buffers: readonly Uint8Array[]): Promise<readonly SharedPart[] | undefined> {
-    const nowMs = performance.now();
-    this.#usedMs = nowMs;
-    const anew = this.#serial === 0 || (this.#missed && nowMs - this.#begunMs >= anewMs);
-    if (anew && !this.#closed) {
-      this.#deflate.reset();
-      this.#serial = 0;
-      this.#begunMs = nowMs;
-      this.#missed = false;
-    }
+  constructor(anewMs = 1000) {
+    this.#anewMs = anewMs;
+    this.#deflate.on("data", (bytes: Buffer) => this.#output.push(bytes));
+    this.#deflate.on("error", () => this.close()); // no memory was left: its group is written blocks of their own
+  }
+
+  /** The next parts of the stream, one for each buffer. Undefined: it was closed. */
+  compress(buffers: readonly Uint8Array[]): Promise<readonly SharedPart[] | undefined> {
+    const made = this.#made.then(() => this.#compress(buffers));
+    this.#made = made;
+    return made;
+  }
+
+  async #compress(buffers: readonly Uint8Array[]): Promise<readonly SharedPart[] | undefined> {
+    if (this.#closed) return undefined;
+    this.usedMs = performance.now();
+    if (this.#last?.missed && this.usedMs - this.#begunMs >= this.#anewMs) this.#beginAnew();
     const parts: SharedPart[] = [];
     for (const buffer of buffers) {
-      const bytes = await this.#next(buffer);
+      const follows = this.#last?.serial ?? 0;
+      if (follows === 0) this.#begunMs = this.usedMs;
+      const bytes = await this.#deflated(buffer);
       if (!bytes) return undefined;
-      const follows = this.#serial;
-      this.#serial = ++serials;
-      parts.push({ bytes, serial: this.#serial, follows });
+      this.#last = { bytes, serial: ++serials, follows, missed: false };
+      parts.push(this.#last);
     }
     return parts;
   }
 
-  /** The last part was not for that sink: the stream has to begin anew for it. */
-  missedBy(sink: Sink): void {
-    if (!this.#missed && !this.#isInStep(sink)) this.#missed = true;
-  }
-
-  /** Whether the sink was given the last part, and nothing since, within so many milliseconds. */
+  /** Whether the last part is the last thing that was written to the sink, and that not more than so long ago. */
   hasServed(sink: Sink, withinMs: number): boolean {
-    return performance.now() - this.#usedMs < withinMs && this.#isInStep(sink);
+    if (!this.#last || performance.now() - this.usedMs > withinMs) return false;
+    return sink instanceof GzipSink && sink.isAt(this.#last);
   }
 
-  /** Parts that are on their way do not come any more. */
+  /** A part that is on its way does not come any more. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#deflate.destroy(); // a write that is under way on another thread is waited for by zlib itself
+    this.#deflate.destroy(); // what a thread is at, zlib itself waits for
     this.#give?.(undefined);
-    this.#parts.onClose(this);
   }
 
-  #isInStep(sink: Sink): boolean {
-    return sink instanceof GzipSink && sink.isAt(this.#serial);
+  #beginAnew(): void {
+    this.#deflate.reset();
+    this.#last = undefined;
   }
 
-  #next(buffer: Uint8Array): Promise<Buffer | undefined> {
+  #deflated(buffer: Uint8Array): Promise<Buffer | undefined> {
     return new Promise((resolve) => {
       if (this.#closed) return resolve(undefined);
       this.#give = resolve;
       this.#deflate.write(buffer, () => {
-        const output = this.#output;
+        if (this.#closed) return;
+        const bytes = Buffer.concat(this.#output); // a copy: behind zlib's own are 16 KiB
         this.#output = [];
-        this.#give = undefined;
-        resolve(this.#closed ? undefined : Buffer.concat(output)); // a copy: zlib's own have 16 KiB behind them
+        resolve(bytes);
       });
     });
+  }
+}
+
+/** A compressor that was not used for so long is given back. */
+const idleMs = 60_000;
+
+/** Compressors for as many groups as may have one, each made when it is first asked for. */
+export class Compressors<G extends object> {
+  readonly #of = new Map<G, Compressor>();
+  readonly #most: number;
+
+  /** @param most default 256: they take 24 MiB */
+  constructor(most = 256) {
+    this.#most = most;
+  }
+
+  get size(): number {
+    return this.#of.size;
+  }
+
+  /** Undefined: there are none left. */
+  of(group: G): Compressor | undefined {
+    const known = this.#of.get(group);
+    if (known || this.#of.size >= this.#most) return known;
+    const made = new Compressor();
+    this.#of.set(group, made);
+    return made;
+  }
+
+  /** One that is there already. */
+  get(group: G): Compressor | undefined {
+    return this.#of.get(group);
+  }
+
+  /** The group is no more. */
+  free(group: G): void {
+    this.#of.get(group)?.close();
+    this.#of.delete(group);
+  }
+
+  /** Takes back those that are idle. */
+  sweep(): void {
+    const beforeMs = performance.now() - idleMs;
+    for (const [group, { usedMs }] of this.#of) if (usedMs < beforeMs) this.free(group);
   }
 }

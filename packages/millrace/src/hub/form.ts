@@ -1,5 +1,6 @@
 import type { Entry } from "../log/index.js";
 import { createParser, encodeBlock, reservedEventPrefix, type StreamEvent } from "../protocol/index.js";
+import type { SharedPart } from "../sink/index.js";
 
 /**
  * How entries are written for a subscriber. `event`: as they lie in the log. `envelope`: channel, event, id, time and
@@ -14,6 +15,8 @@ export interface Chunk {
   /** Sequence of the last entry in it. */
   readonly last: number;
   readonly entries: number;
+  /** The same bytes in the compressed stream of the group. */
+  readonly shared?: SharedPart | undefined;
 }
 
 /** A slow peer holds one chunk at most: so this bounds what it costs. */

@@ -2,6 +2,7 @@ import type { Entry } from "../log/index.js";
 import type { Selection } from "../protocol/index.js";
 import { ByChannel } from "./by-channel.js";
 import type { Form } from "./form.js";
+import type { Manner } from "./manner.js";
 import { broadcastChannel } from "./notify.js";
 
 /** What a group needs of a subscriber. */
@@ -10,11 +11,14 @@ interface Member {
   liveIndex: number;
 }
 
-/** All subscribers with the same selection and form: an entry is encoded and joined once for all of them. */
-export class Group<T extends Member> {
+/** All subscribers with the same selection and manner: an entry is encoded and joined once for all of them. */
+export class Group<T extends Member> implements Manner {
   readonly key: string;
   readonly selection: Selection;
   readonly form: Form;
+  readonly gzip: boolean;
+  readonly conflate: boolean;
+  readonly everyMs: number;
   /** Subscribers, live or not. */
   members = 0;
   /** Those whose cursor is at the tail. */
@@ -23,11 +27,29 @@ export class Group<T extends Member> {
   pending: Entry[] = [];
   /** Nothing will ever come for it behind this sequence: see Runs. */
   endsAt = Infinity;
+  /** With `everyMs`: who has come so far waits for the next tick of the clock. */
+  releasedThrough = Infinity;
+  #releasedAtMs = -Infinity;
 
-  constructor(key: string, selection: Selection, form: Form) {
+  constructor(key: string, selection: Selection, { form, gzip, conflate, everyMs }: Manner) {
     this.key = key;
     this.selection = selection;
     this.form = form;
+    this.gzip = gzip;
+    this.conflate = conflate;
+    this.everyMs = everyMs;
+  }
+
+  /** Whether what comes now may go out at once: its clock, if it has one, ticks only for those who came too soon. */
+  isDue(nowMs: number): boolean {
+    return this.everyMs === 0 || nowMs - this.#releasedAtMs >= this.everyMs;
+  }
+
+  /** Lets its members have everything up to a sequence. */
+  release(nowMs: number, through: number): void {
+    if (this.everyMs === 0) return;
+    this.#releasedAtMs = nowMs;
+    this.releasedThrough = through;
   }
 
   addLive(subscriber: T): void {
@@ -64,11 +86,12 @@ export class Groups<T extends Member> {
     return this.#byKey.size;
   }
 
-  join(selection: Selection, form: Form): Group<T> {
-    const key = `${form} ${selection.key}`;
+  join(selection: Selection, manner: Manner): Group<T> {
+    const { form, gzip, conflate, everyMs } = manner;
+    const key = `${form} ${gzip} ${conflate} ${everyMs} ${selection.key}`;
     let group = this.#byKey.get(key);
     if (!group) {
-      group = new Group<T>(key, selection, form);
+      group = new Group<T>(key, selection, manner);
       group.endsAt = this.#endOf(selection);
       this.#byKey.set(key, group);
       this.byChannel.add(selection, group);

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Log } from "../log/index.js";
+import type { Appended, Log } from "../log/index.js";
 import {
   type AddressedEvent,
   type AnyEvents,
@@ -17,13 +17,14 @@ import {
   selectionOf,
 } from "../protocol/index.js";
 import { Deadlines } from "../sink/deadlines.js";
-import type { Sink } from "../sink/sink.js";
+import { GzipSink, type Sink } from "../sink/index.js";
 import { type ChannelChange, changeSelection } from "./change.js";
 import { Connections } from "./connections.js";
 import { drain } from "./drain.js";
 import { Groups } from "./groups.js";
 import { heartbeat } from "./heartbeat.js";
 import { idempotencyOf } from "./idempotency.js";
+import { mannerOf } from "./manner.js";
 import { addressTo, broadcastChannel, channelOf } from "./notify.js";
 import {
   type ConnectOptions,
@@ -99,7 +100,7 @@ export class Hub<E extends object = AnyEvents> {
     });
     this.#runs = new Runs({
       log,
-      publish: (event) => this.#append([event]).then(([id]) => id as string),
+      publish: (event) => log.append([event]).then((appended) => this.#published([event], appended)[0] as string),
       onEnd: (channel) => {
         this.#pump.end(channel);
         this.#wake.now();
@@ -108,10 +109,12 @@ export class Hub<E extends object = AnyEvents> {
     });
     this.#deadlines = new Deadlines({
       heartbeatMs,
-      onHeartbeat: (subscribers) => heartbeat(this.#pump, log, heartbeatForm, subscribers),
+      onHeartbeat: (subscribers) =>
+        heartbeat({ pump: this.#pump, log, form: heartbeatForm, everyMs: heartbeatMs }, subscribers),
       onDeadline: (subscriber) => this.#expire(subscriber),
       onTick: () => {
         this.#pump.refill();
+        this.#pump.sweep();
         this.#cutStalled();
       },
     });
@@ -150,18 +153,19 @@ export class Hub<E extends object = AnyEvents> {
         throw new MillraceError("connection_gone", "that connection is not there: nothing was published");
       }
     }
-    return this.#append(events, options);
+    const key = options?.idempotencyKey;
+    const idempotency = key === undefined ? undefined : idempotencyOf(key, events);
+    return this.#published(events, await this.log.append(events, idempotency && { idempotency }));
   }
 
-  async #append(events: readonly CheckedEvent[], { idempotencyKey }: PublishOptions = {}): Promise<string[]> {
-    const idempotency = idempotencyKey === undefined ? undefined : idempotencyOf(idempotencyKey, events);
-    const { first, count, repeated = false } = await this.log.append(events, idempotency && { idempotency });
-    const ids = Array.from({ length: count }, (_, at) => this.log.position(first + at));
-    if (!repeated) {
-      this.#counts.published += count;
-      const { onPublish } = this.#options;
-      for (const [at, event] of events.entries()) this.#tell(() => onPublish?.(event, ids[at] as string));
-    }
+  /** The ids of what was appended. */
+  #published(events: readonly CheckedEvent[], { first, count, repeated }: Appended): string[] {
+    const ids: string[] = [];
+    for (let at = 0; at < count; at++) ids.push(this.log.position(first + at));
+    if (repeated) return ids;
+    this.#counts.published += count;
+    const { onPublish } = this.#options;
+    if (onPublish) for (const [at, event] of events.entries()) this.#tell(() => onPublish(event, ids[at] as string));
     return ids;
   }
 
@@ -251,9 +255,11 @@ export class Hub<E extends object = AnyEvents> {
   /**
    * Lets a sink follow a selection.
    * @param openSink makes the sink; it is told the connection's id and the position that it begins at
+   * @throws MillraceError `invalid_option`
    */
   connect(options: ConnectOptions, openSink: (id: string, position: string) => Sink): Subscriber {
-    const { selection, form = "event", identity = {}, remoteAddress, quiet = false } = options;
+    const { selection, identity = {}, remoteAddress, quiet = false } = options;
+    const manner = mannerOf(options);
     const { maxAgeMs = Infinity } = this.#options;
     const roles = roleChannels(identity);
     const shared = roles.length === 0 ? selection : selectionOf([...selection.exact, ...roles], selection.prefixes);
@@ -261,9 +267,10 @@ export class Hub<E extends object = AnyEvents> {
     const start = place(this.log, options, () => wholeSelection(shared, { id, identity }));
     const { lost } = start;
     const position = this.log.position(start.cursor);
-    const sink = openSink(id, position);
+    const plain = openSink(id, position);
+    const sink = manner.gzip ? new GzipSink(plain) : plain;
     const openedAtMs = Date.now();
-    const group = this.#groups.join(shared, form);
+    const group = this.#groups.join(shared, manner);
     const subscriber = new Subscriber({
       owner: this.#owner,
       ...{ id, sink, identity, group, remoteAddress, openedAtMs, ...start },

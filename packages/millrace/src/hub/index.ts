@@ -1,6 +1,7 @@
 export type { ChannelChange } from "./change.js";
 export { type Form, forms } from "./form.js";
 export { Hub } from "./hub.js";
+export { everyMsBounds, isEveryMs } from "./manner.js";
 export type { ConnectOptions, HubOptions, HubStats, PublishOptions } from "./options.js";
 export type { ConnectionFilter } from "./presence.js";
 export type { HubEvent, ReadOptions } from "./reader.js";

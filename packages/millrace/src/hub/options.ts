@@ -33,6 +33,15 @@ export interface ConnectOptions {
   /** Exact channels and prefixes, as `parseSelection` gives them. */
   readonly selection: Selection;
   readonly form?: Form;
+  /** Whether its bytes are compressed (`GzipSink`). Default false. */
+  readonly gzip?: boolean;
+  /** Give it of each key of a channel the latest event only, as far as it has not been given another yet. Default false. */
+  readonly conflate?: boolean;
+  /**
+   * Write to it once in so many milliseconds at most, conflated: a whole number from 10 to 3,600,000. What comes after a
+   * longer pause goes out at once. Default: whenever something comes.
+   */
+  readonly everyMs?: number;
   readonly identity?: Identity;
   /** The client's cursor: it wins over `rewind`. */
   readonly lastEventId?: string;

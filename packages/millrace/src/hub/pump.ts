@@ -1,9 +1,12 @@
 import type { Entry, Log } from "../log/index.js";
 import { gapBlock, isWithin, type Selection, withDefaults } from "../protocol/index.js";
+import type { SharedPart } from "../sink/index.js";
 import type { Batch } from "./batch.js";
 import { CatchUp } from "./catch-up.js";
+import { Clocks } from "./clocks.js";
+import { Compressors } from "./compressor.js";
 import { type Chunk, encodeEntries } from "./form.js";
-import type { Groups } from "./groups.js";
+import type { Group, Groups } from "./groups.js";
 import { broadcastChannel } from "./notify.js";
 import { Pacer } from "./pacer.js";
 import { Rounds } from "./rounds.js";
@@ -46,6 +49,8 @@ export class Pump {
   readonly #rounds: Rounds;
   readonly #catchUp: CatchUp;
   readonly #pacer: Pacer;
+  readonly #clocks = new Clocks<Subscriber>((held) => this.#release(held));
+  readonly #compressors = new Compressors<Group<Subscriber>>();
   readonly #onEnd: (subscriber: Subscriber) => void;
 
   constructor({ log, groups, streamRate, turn: given, personal, onEnd, onError }: PumpParts) {
@@ -55,8 +60,9 @@ export class Pump {
     this.#onEnd = onEnd;
     this.#pacer = new Pacer(streamRate);
     this.#rounds = new Rounds({
-      ...{ turn, personal, groups, tail: log.tail },
+      ...{ turn, personal, groups, tail: log.tail, compressors: this.#compressors },
       deliver: (subscriber, chunks, from, to) => this.#deliver(subscriber, chunks, from, to),
+      hold: (subscriber, cursor) => this.#hold(subscriber, cursor),
     });
     this.#catchUp = new CatchUp({
       ...{ log, turn, onError },
@@ -84,9 +90,9 @@ export class Pump {
     return state === "live" && group.pending.length === 0 && !due && cursor <= this.settled;
   }
 
-  /** Whether only the rate for one stream holds it back. */
-  isPaced(subscriber: Subscriber): boolean {
-    return subscriber.state === "full" && !subscriber.sinkFull;
+  /** Whether only time holds it back: the rate for one stream, or its clock. */
+  isWaiting({ state, sinkFull }: Subscriber): boolean {
+    return state === "held" || (state === "full" && !sinkFull);
   }
 
   /** Starts a subscriber at its cursor. `open`: its sink takes more. */
@@ -94,7 +100,7 @@ export class Pump {
     if (!open) this.#fill(subscriber, subscriber.cursor);
     else if (subscriber.cursor === this.#log.tail && subscriber.lost === "no" && !isOver(subscriber))
       this.#goLive(subscriber);
-    else this.#readOn(subscriber);
+    else this.#read(subscriber); // what it has missed it need not wait for
   }
 
   /** A channel has ended. Those who are not live find out when they have read it. */
@@ -115,6 +121,16 @@ export class Pump {
     for (const subscriber of this.#pacer.release()) if (!subscriber.sinkFull) this.#readOn(subscriber);
   }
 
+  /** Gives back what compression holds of groups that are quiet. */
+  sweep(): void {
+    this.#compressors.sweep();
+  }
+
+  /** Whether the last that the subscriber was written are bytes that its group shares, not longer than that ago. */
+  isInStep({ group, sink }: Subscriber, withinMs: number): boolean {
+    return this.#compressors.get(group)?.hasServed(sink, withinMs) ?? false;
+  }
+
   /** Bytes that are no entry, such as a heartbeat. */
   writeTo(subscriber: Subscriber, bytes: Uint8Array): void {
     if (!subscriber.sink.write(bytes)) this.#fill(subscriber, this.cursorOf(subscriber));
@@ -126,7 +142,7 @@ export class Pump {
     this.#leaveLive(subscriber);
     subscriber.state = "closed";
     this.#pacer.forget(subscriber);
-    this.#groups.leave(subscriber.group);
+    this.#leave(subscriber.group);
   }
 
   /**
@@ -136,13 +152,13 @@ export class Pump {
   select(subscriber: Subscriber, selection: Selection): number {
     const { group: before, state } = subscriber;
     const cursor = this.cursorOf(subscriber);
-    const group = this.#groups.join(selection, before.form);
+    const group = this.#groups.join(selection, before);
     this.#leaveLive(subscriber);
     subscriber.group = group;
     subscriber.cursor = cursor;
     subscriber.due = undefined;
     subscriber.forgetSelection();
-    this.#groups.leave(before);
+    this.#leave(before);
     // What it was told, or need not be told, of drops concerns the channels that it had.
     if (cursor < this.#log.tail && !isWithin(selection, before.selection)) subscriber.knownDrops = -1;
     if (state === "live") {
@@ -152,9 +168,38 @@ export class Pump {
     return cursor;
   }
 
+  #leave(group: Group<Subscriber>): void {
+    this.#groups.leave(group);
+    if (group.members === 0) this.#compressors.free(group);
+  }
+
   #readOn(subscriber: Subscriber): void {
+    const { cursor, group } = subscriber;
+    if (cursor >= group.releasedThrough) this.#hold(subscriber, cursor);
+    else this.#read(subscriber);
+  }
+
+  #read(subscriber: Subscriber): void {
     subscriber.state = "reading";
     this.#catchUp.add(subscriber);
+  }
+
+  /** One that has everything up to `cursor`, until the next tick of its clock. */
+  #hold(subscriber: Subscriber, cursor: number): void {
+    this.#leaveLive(subscriber);
+    subscriber.cursor = Math.max(subscriber.cursor, cursor);
+    subscriber.state = "held";
+    this.#clocks.hold(subscriber.group.everyMs, subscriber);
+  }
+
+  /** Its clock has ticked. One may be named twice, or have gone: see `#hold`. */
+  #release(held: readonly Subscriber[]): void {
+    const nowMs = performance.now();
+    for (const subscriber of held) {
+      if (subscriber.state !== "held") continue;
+      subscriber.group.release(nowMs, this.#log.tail);
+      this.#read(subscriber);
+    }
   }
 
   #goLive(subscriber: Subscriber): void {
@@ -185,7 +230,7 @@ export class Pump {
   /** Writes chunks to a live subscriber until it is full. */
   #deliver(subscriber: Subscriber, chunks: readonly Chunk[], from: number, to: number): void {
     for (let at = 0; at < chunks.length; at++) {
-      const { bytes, last, entries } = chunks[at] as Chunk;
+      const { bytes, last, entries, shared } = chunks[at] as Chunk;
       if (entries > this.#pacer.allowance(subscriber)) {
         // A part of the chunk would do: it is read from the log, where one can be had.
         this.#stop(subscriber, Math.max(subscriber.cursor, from));
@@ -193,7 +238,7 @@ export class Pump {
         return;
       }
       const cursor = at === chunks.length - 1 ? to : last;
-      if (!this.#write(subscriber, bytes, cursor, entries)) return;
+      if (!this.#write(subscriber, bytes, cursor, entries, shared)) return;
     }
     subscriber.cursor = to;
     if (isOver(subscriber)) this.#onEnd(subscriber);
@@ -237,8 +282,8 @@ export class Pump {
   }
 
   /** Answers whether the subscriber takes more. */
-  #write(subscriber: Subscriber, bytes: Buffer, cursor: number, entries: number): boolean {
-    const open = subscriber.sink.write(bytes);
+  #write(subscriber: Subscriber, bytes: Buffer, cursor: number, entries: number, shared?: SharedPart): boolean {
+    const open = subscriber.sink.write(bytes, shared);
     subscriber.cursor = cursor;
     this.counters.deliveries += entries;
     const allowed = this.#pacer.spend(subscriber, entries);

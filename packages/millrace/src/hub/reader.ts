@@ -1,6 +1,7 @@
 import type { Log } from "../log/index.js";
 import {
   type AnyEvents,
+  checkOptionKinds,
   MillraceError,
   onAbort,
   parseSelection,
@@ -9,6 +10,7 @@ import {
 } from "../protocol/index.js";
 import { chunkBytes, decodeEntry } from "./form.js";
 import type { Groups } from "./groups.js";
+import { mannerOf } from "./manner.js";
 import type { RunEnd } from "./run.js";
 import type { Runs } from "./runs.js";
 import { type Identity, roleChannels } from "./subscriber.js";
@@ -39,6 +41,8 @@ export interface ReadOptions {
   readonly lastEventId?: string;
   /** Begin so many events back, or with the oldest kept. */
   readonly rewind?: number | "all";
+  /** Of each key of a channel, give the latest event that is there only. Default false. */
+  readonly conflate?: boolean;
   /** Ends the iteration. */
   readonly signal?: AbortSignal;
   /** Told when events are missing: `may` when that is not sure. */
@@ -57,7 +61,8 @@ export function readEvents(
   runs: Pick<Runs, "endOf">,
   options: ReadOptions,
 ): AsyncIterableIterator<HubEvent> {
-  const { channels, identity = {}, lastEventId, rewind, signal, onGap } = options;
+  const { channels, identity = {}, lastEventId, rewind, conflate = false, signal, onGap } = options;
+  checkOptionKinds("subscribe", { conflate }, { conflate: ["boolean"] });
   const { exact, prefixes } = parseSelection(channels);
   const own = roleChannels(identity);
   if (identity.user !== undefined) own.push(`@user/${identity.user}`);
@@ -75,7 +80,7 @@ export function readEvents(
   } else if (rewind !== undefined) after = rewind === "all" ? 0 : log.rewind(selection, rewind);
   const ended = new AbortController();
   const until = ended.signal;
-  const reading = read({ log, wake, runs, selection, after, knownDrops, until, onGap });
+  const reading = read({ log, wake, runs, selection, after, knownDrops, conflate, until, onGap });
   const events = counted({ readers, selection, ended, signal, events: reading });
   return {
     next: () => events.next(),
@@ -111,7 +116,7 @@ async function* counted({
   const until = ended.signal;
   if (until.aborted || signal?.aborted) return;
   const forget = signal && onAbort(signal, () => ended.abort());
-  const group = readers.join(selection, "event");
+  const group = readers.join(selection, mannerOf({}));
   // By the signal, because a loop that was told by it may never ask for another event.
   const leave = () => readers.leave(group);
   until.addEventListener("abort", leave, { once: true });
@@ -131,16 +136,17 @@ interface ReadParts {
   readonly selection: Selection;
   readonly after: number;
   readonly knownDrops: number;
+  readonly conflate: boolean;
   readonly until: AbortSignal;
   readonly onGap: ReadOptions["onGap"];
 }
 
 async function* read(parts: ReadParts): AsyncGenerator<HubEvent, undefined, undefined> {
-  const { log, wake, runs, selection, until, onGap } = parts;
+  const { log, wake, runs, selection, conflate, until, onGap } = parts;
   let { after, knownDrops } = parts;
   while (!until.aborted && !wake.closed) {
     const drops = log.drops;
-    const { entries, next, gap } = await log.read({ selection, after, knownDrops, limitBytes: chunkBytes });
+    const { entries, next, gap } = await log.read({ selection, after, knownDrops, conflate, limitBytes: chunkBytes });
     if (gap) {
       knownDrops = drops;
       onGap?.(gap);

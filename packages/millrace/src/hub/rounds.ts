@@ -1,19 +1,30 @@
 import type { Entry } from "../log/index.js";
 import { isPersonalChannel } from "../protocol/index.js";
+import type { Compressors } from "./compressor.js";
 import { type Chunk, encodeEntries } from "./form.js";
 import type { Group, Groups } from "./groups.js";
+import { replacedIn } from "./replaced.js";
 import type { Subscriber } from "./subscriber.js";
 import type { Turn } from "./turn.js";
 
 export interface RoundsParts {
   readonly groups: Groups<Subscriber>;
   readonly turn: Turn;
+  readonly compressors: Compressors<Group<Subscriber>>;
   /** Sequence of the newest entry so far. */
   readonly tail: number;
   /** Subscribers of the personal channel `channel`. */
   readonly personal: (channel: string) => Iterable<Subscriber>;
   /** Hands chunks to a live subscriber that has everything up to `from`, and moves its cursor: to `to`, when it takes all. */
   readonly deliver: (subscriber: Subscriber, chunks: readonly Chunk[], from: number, to: number) => void;
+  /** Lets a live subscriber that has everything up to `cursor` wait for its clock. */
+  readonly hold: (subscriber: Subscriber, cursor: number) => void;
+}
+
+/** What is being compressed for a group. */
+interface Coming {
+  chunks: readonly Chunk[];
+  ready: boolean;
 }
 
 /** What was committed since the round before, to every group that it concerns. */
@@ -29,6 +40,9 @@ interface Round {
   group: number;
   member: number;
   chunks: readonly Chunk[] | undefined;
+  /** What other threads are compressing, and for which of it the round has to wait. */
+  readonly coming: Map<Group<Subscriber>, Coming>;
+  waitsFor: Coming | undefined;
   /** When this turn is over, and after how many writes to look whether it is. */
   endMs: number;
   untilLook: number;
@@ -73,28 +87,67 @@ export class Rounds {
   #begin(): void {
     const entries = this.#incoming;
     this.#incoming = [];
-    const groups: Group<Subscriber>[] = [];
+    const plain: Group<Subscriber>[] = [];
+    const gzip: Group<Subscriber>[] = [];
     const own: Subscriber[] = [];
+    const from = this.#settled;
+    const to = (entries.at(-1) as Entry).sequence;
+    const nowMs = performance.now();
+    let replaced: ReadonlySet<Entry> | undefined;
+    const isReplaced = (entry: Entry): boolean => {
+      if (entry.key === undefined) return false;
+      replaced ??= replacedIn(entries);
+      return replaced.has(entry);
+    };
     for (const entry of entries) {
-      if (isPersonalChannel(entry.channel)) this.#collectOwn(entry, own);
+      if (isPersonalChannel(entry.channel)) this.#collectOwn(entry, own, isReplaced);
       else {
         this.#parts.groups.reading(entry.channel, (group) => {
-          if (group.pending.length === 0) groups.push(group);
+          if (group.conflate && isReplaced(entry)) return;
+          if (group.pending.length === 0) {
+            if (!group.isDue(nowMs)) return this.#hold(group);
+            group.release(nowMs, to);
+            (group.gzip ? gzip : plain).push(group);
+          }
           group.pending.push(entry);
         });
       }
     }
-    const from = this.#settled;
-    const to = (entries.at(-1) as Entry).sequence;
     const untilLook = this.#parts.turn.writesPerLook;
     this.#settled = to;
-    this.#round = { from, to, groups, own, owner: 0, group: -1, member: -1, chunks: undefined, endMs: 0, untilLook };
+    this.#round = {
+      ...{ from, to, own, owner: 0, group: -1, member: -1, chunks: undefined, endMs: 0, untilLook },
+      groups: gzip.length > 0 ? [...plain, ...gzip] : plain, // while the plain ones are written, the others get ready
+      ...{ coming: new Map(), waitsFor: undefined },
+    };
+    for (const group of gzip) this.#compress(this.#round, group);
     this.#write(this.#round);
   }
 
-  #collectOwn(entry: Entry, own: Subscriber[]): void {
+  #compress(round: Round, group: Group<Subscriber>): void {
+    const compressor = group.live.length > 0 ? this.#parts.compressors.of(group) : undefined;
+    if (!compressor) return;
+    const chunks = encodeEntries(group.pending, group.form);
+    const coming: Coming = { chunks, ready: false };
+    round.coming.set(group, coming);
+    void compressor.compress(chunks.map(({ bytes }) => bytes)).then((parts) => {
+      if (parts) coming.chunks = chunks.map((chunk, at) => ({ ...chunk, shared: parts[at] }));
+      coming.ready = true;
+      if (round.waitsFor === coming) this.#write(round);
+    });
+  }
+
+  #hold({ live }: Group<Subscriber>): void {
+    for (let last = live.at(-1); last; last = live.at(-1)) this.#parts.hold(last, this.#settled);
+  }
+
+  #collectOwn(entry: Entry, own: Subscriber[], isReplaced: (entry: Entry) => boolean): void {
     for (const subscriber of this.#parts.personal(entry.channel)) {
-      if (subscriber.state !== "live") continue;
+      if (subscriber.state !== "live" || (subscriber.group.conflate && isReplaced(entry))) continue;
+      if (subscriber.group.everyMs > 0) {
+        this.#parts.hold(subscriber, this.#settled);
+        continue;
+      }
       if (!subscriber.due) {
         subscriber.due = [];
         own.push(subscriber);
@@ -105,6 +158,7 @@ export class Rounds {
 
   /** Writes for as long as a turn may take, and goes on in the next one. */
   #write(round: Round): void {
+    round.waitsFor = undefined;
     round.endMs = performance.now() + this.#parts.turn.writingMs;
     let done = this.#writeOwn(round);
     while (done) {
@@ -119,7 +173,7 @@ export class Rounds {
       }
     }
     if (!done) {
-      setImmediate(() => this.#write(round));
+      if (!round.waitsFor) setImmediate(() => this.#write(round));
       return;
     }
     this.#round = undefined;
@@ -152,10 +206,16 @@ export class Rounds {
   }
 
   /** Answers whether the group is done. */
-  #writeGroup(round: Round, { live, pending, form }: Group<Subscriber>): boolean {
+  #writeGroup(round: Round, group: Group<Subscriber>): boolean {
     const { from, to } = round;
+    const { live, pending, form } = group;
     if (live.length === 0) return true;
-    round.chunks ??= encodeEntries(pending, form);
+    const coming = round.coming.get(group);
+    if (coming && !coming.ready) {
+      round.waitsFor = coming;
+      return false;
+    }
+    round.chunks ??= coming?.chunks ?? encodeEntries(pending, form);
     // From the end: one that lags is replaced by the last, which has had its turn, or has come later.
     for (; round.member >= 0; round.member--) {
       if (this.#isOver(round)) return false;

@@ -21,8 +21,11 @@ export interface Identity {
  *   reading ──(cursor at the tail)──→ live
  *      ↑ └──(sink full)──→ full ←──(sink full)─┘
  *      └──────(drain)───────┘            any → closed
+ *
+ * With a time between writes (`everyMs`) an entry that comes too soon makes a live one held, and so is one that has read,
+ * or may read on, all that the last tick let go: held ──(tick)──→ reading.
  */
-export type SubscriberState = "reading" | "live" | "full" | "closed";
+export type SubscriberState = "reading" | "live" | "held" | "full" | "closed";
 
 /** A client's connection, as an application sees it. As JSON it is what `GET /connections` shows of it. */
 export interface Connection {

@@ -1,4 +1,5 @@
 import { broadcastChannel, connectionPrefix, type Selection, selects } from "../protocol/index.js";
+import { Latest, unread } from "./latest.js";
 import type { Gap, Retention, RetentionPolicy } from "./log.js";
 import { Marks } from "./marks.js";
 import { Members } from "./members.js";
@@ -11,6 +12,8 @@ interface Channel {
   /** What it keeps. Found once: to match its name at each append would cost more than the append. */
   readonly rule: Rule;
   readonly ring: Ring;
+  /** Undefined until an entry has a key. */
+  latest: Latest | undefined;
   /** Sequence of the newest entry that was dropped; 0 when none was. */
   droppedThrough: number;
   /** `Channels.drops` when that happened. */
@@ -18,6 +21,11 @@ interface Channel {
   /** Whether something up to here was dropped is not known: the name may have been forgotten before it came (again). */
   unknownThrough: number;
   emptySinceMs: number;
+}
+
+/** A channel with keys. */
+export interface KeyedChannel extends Pick<Channel, "name" | "ring"> {
+  readonly latest: Latest;
 }
 
 /** What is remembered of the entries that are gone: enough to say a gap exactly. */
@@ -28,6 +36,11 @@ export interface DropRecord {
   readonly forgottenThrough: number;
   /** `Channel.unknownThrough` of each channel where it is not 0. */
   readonly unknown: Readonly<Record<string, number>>;
+  /**
+   * `Latest.droppedThrough` of each channel where it is not what `channels` says. Missing in stores of versions that knew
+   * no conflation.
+   */
+  readonly latest?: Readonly<Record<string, number>>;
   /** Newest entry when this was written: a channel with entries up to here was known by then. */
   readonly through: number;
 }
@@ -55,6 +68,8 @@ export class Channels {
   #addedBytes = 0;
   #sparedBytes = 0;
   #maxDroppedThrough = 0;
+  /** No channel has unread keys behind this one. */
+  #unreadThrough = 0;
   /** The newest drop of a channel that is forgotten: see `Channel.droppedAt`. */
   #forgottenAt = 0;
   #last = 0;
@@ -88,10 +103,21 @@ export class Channels {
     return this.#all.size;
   }
 
-  add(name: string, sequence: number, bytes: number, place: number, timeMs: number): void {
+  /** @param key the entry's, which a start leaves unread */
+  add(
+    name: string,
+    sequence: number,
+    bytes: number,
+    place: number,
+    timeMs: number,
+    key?: string | typeof unread,
+  ): void {
     const { totalBytes } = this.retention;
     const channel = this.#channel(name, sequence);
     const { ring, rule } = channel;
+    if (key !== undefined) channel.latest ??= new Latest(ring.length, channel.droppedThrough, channel.droppedAt);
+    channel.latest?.push(key, sequence);
+    if (key === unread) this.#unreadThrough = sequence;
     ring.push(sequence, bytes, place);
     if (ring.length === 1) this.#emptyLike(name).delete(name);
     this.entries++;
@@ -138,23 +164,28 @@ export class Channels {
     return Math.max(ring.length > 0 ? ring.sequenceAt(ring.length - 1) : 0, droppedThrough, unknownThrough);
   }
 
-  /** Where the oldest entries of a selection behind `after` are. */
-  select(selection: Selection, after: number, limitBytes: number): Refs {
-    return mergeAfter(this.#rings(selection), after, limitBytes);
+  /** Where the oldest entries of a selection behind `after` are; `conflate`: the latest of each key only. */
+  select(selection: Selection, after: number, limitBytes: number, conflate = false): Refs {
+    return mergeAfter(this.#withEntries(selection), after, limitBytes, conflate);
   }
 
   /** The sequence behind which the newest `count` entries of the selection lie. */
   rewind(selection: Selection, count: number, tail: number): number {
     if (count === 0) return tail;
-    return behindNewest(this.#rings(selection), count, tail);
+    const rings = this.#withEntries(selection).map(({ ring }) => ring);
+    return behindNewest(rings, count, tail);
   }
 
-  /** What a cursor at `after` has missed of its selection; of that, only what was dropped after the count `knownDrops`. */
-  gap(selection: Selection, after: number, knownDrops: number): Gap | undefined {
+  /**
+   * What a cursor at `after` has missed of its selection; of that, only what was dropped after the count `knownDrops`.
+   * `conflate`: and what it would have been given.
+   */
+  gap(selection: Selection, after: number, knownDrops: number, conflate = false): Gap | undefined {
     const concerned: string[] = [];
     if (this.#maxDroppedThrough > after) {
       for (const channel of this.#selected(selection)) {
-        if (channel.droppedThrough <= after || channel.droppedAt <= knownDrops) continue;
+        const { droppedThrough, droppedAt } = (conflate && channel.latest) || channel;
+        if (droppedThrough <= after || droppedAt <= knownDrops) continue;
         concerned.push(channel.name);
         if (concerned.length === maxNamedInGap) break;
       }
@@ -188,6 +219,24 @@ export class Channels {
     return selects(selection, name) && this.has(name, sequence);
   }
 
+  /** The channels of a selection that have entries behind `after` whose keys are unread. */
+  unread(selection: Selection, after: number): KeyedChannel[] {
+    const found: KeyedChannel[] = [];
+    if (this.#unreadThrough <= after) return found;
+    for (const { name, ring, latest } of this.#selected(selection)) {
+      if (!latest || latest.unreadThrough <= after) continue;
+      const first = ring.firstAfter(after);
+      if (first < ring.length && ring.sequenceAt(first) <= latest.unreadThrough) found.push({ name, ring, latest });
+    }
+    return found;
+  }
+
+  /** Whether a retained entry is the latest of its key. */
+  isLatest(name: string, sequence: number): boolean {
+    const { ring, latest } = this.#all.get(name) as Channel;
+    return !latest?.has(ring.indexOf(sequence));
+  }
+
   move(name: string, sequence: number, place: number): void {
     this.#all.get(name)?.ring.move(sequence, place);
   }
@@ -195,21 +244,33 @@ export class Channels {
   record(): DropRecord {
     const channels: Record<string, number> = Object.create(null);
     const unknown: Record<string, number> = Object.create(null);
-    for (const { name, droppedThrough, unknownThrough, ring } of this.#all.values()) {
+    const latest: Record<string, number> = Object.create(null);
+    for (const {
+      name,
+      droppedThrough,
+      unknownThrough,
+      ring,
+      latest: { droppedThrough: missed } = {},
+    } of this.#all.values()) {
       if (ofConnection(name)) continue;
       // Without it, what a long age keeps would be taken for a forgotten channel's that had a short one.
       const spared = ring.length > 0 && ring.sequenceAt(0) <= this.forgottenThrough;
       if (droppedThrough > 0 || spared) channels[name] = droppedThrough;
       if (unknownThrough > 0) unknown[name] = unknownThrough;
+      if (missed !== undefined && missed < droppedThrough) latest[name] = missed;
     }
-    return { channels, forgottenThrough: this.forgottenThrough, unknown, through: this.#last };
+    return { channels, forgottenThrough: this.forgottenThrough, unknown, latest, through: this.#last };
   }
 
   /**
    * Takes over what an earlier run knew. Call it before entries are added.
    * @param lostThrough nothing is known of what was dropped up to here, of any channel
    */
-  restore({ channels, forgottenThrough, unknown, through }: DropRecord, lostThrough: number, nowMs: number): void {
+  restore(
+    { channels, forgottenThrough, unknown, latest = {}, through }: DropRecord,
+    lostThrough: number,
+    nowMs: number,
+  ): void {
     this.forgottenThrough = Math.max(forgottenThrough, lostThrough);
     this.#restored = { through, lostThrough, nowMs };
     const known = (name: string) => {
@@ -221,6 +282,7 @@ export class Channels {
       known(name).droppedThrough = dropped;
       this.#maxDroppedThrough = Math.max(this.#maxDroppedThrough, dropped);
     }
+    for (const [name, missed] of Object.entries(latest)) known(name).latest = new Latest(0, missed, 0);
     for (const [name, behind] of Object.entries(unknown)) known(name).unknownThrough = Math.max(behind, lostThrough);
     if (lostThrough > 0) known(broadcastChannel).unknownThrough = lostThrough;
   }
@@ -229,7 +291,8 @@ export class Channels {
   endRestore(tail: number): void {
     this.#restored = { through: 0, lostThrough: 0, nowMs: -Infinity };
     for (const channel of this.#all.values()) {
-      channel.droppedThrough = Math.min(channel.droppedThrough, tail);
+      for (const dropped of [channel, channel.latest])
+        if (dropped) dropped.droppedThrough = Math.min(dropped.droppedThrough, tail);
       channel.unknownThrough = Math.min(channel.unknownThrough, tail);
     }
     this.#maxDroppedThrough = Math.min(this.#maxDroppedThrough, tail);
@@ -243,6 +306,7 @@ export class Channels {
         name,
         rule: this.#rules.find((rule) => rule.holds(name)) ?? (this.#rules.at(-1) as Rule),
         ring: new Ring(),
+        latest: undefined,
         droppedThrough: 0,
         droppedAt: 0,
         unknownThrough: sequence <= this.#restored.through ? this.#restored.lostThrough : this.#forgottenOf(name),
@@ -262,10 +326,10 @@ export class Channels {
     for (const prefix of selection.prefixes) yield* this.#members.of(prefix);
   }
 
-  #rings(selection: Selection): Ring[] {
-    const rings: Ring[] = [];
-    for (const channel of this.#selected(selection)) if (channel.ring.length > 0) rings.push(channel.ring);
-    return rings;
+  #withEntries(selection: Selection): Channel[] {
+    const channels: Channel[] = [];
+    for (const channel of this.#selected(selection)) if (channel.ring.length > 0) channels.push(channel);
+    return channels;
   }
 
   #drop(channel: Channel, nowMs: number): void {
@@ -277,6 +341,7 @@ export class Channels {
     channel.droppedThrough = sequence;
     channel.droppedAt = ++this.drops;
     if (sequence > this.#maxDroppedThrough) this.#maxDroppedThrough = sequence;
+    channel.latest?.shift(sequence, this.drops);
     if (channel.ring.length === 0) this.#emptied(channel, nowMs);
     this.#release(sequence, bytes);
   }

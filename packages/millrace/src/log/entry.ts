@@ -98,6 +98,9 @@ export const recordSequence = (bytes: Buffer, start: number): number => bytes.re
 export const recordChannel = (bytes: Buffer, start: number): string =>
   bytes.toString("utf8", start + headBytes, start + headBytes + bytes.readUInt16LE(start + 21));
 
+/** Whether the record at `start` has a key. */
+export const recordHasKey = (bytes: Buffer, start: number): boolean => ((bytes[start + 20] as number) & keyFlag) !== 0;
+
 /** The entry whose record begins at `start`. */
 export function readRecord(bytes: Buffer, start: number): Entry {
   const flags = bytes[start + 20] as number;

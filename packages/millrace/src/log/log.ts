@@ -57,6 +57,11 @@ export interface ReadRequest {
   readonly limitBytes: number;
   /** A gap is said only for what was dropped later than this count of `Log.drops`. Default -1: say all. */
   readonly knownDrops?: number;
+  /**
+   * Leave out each entry behind which its channel has another with the same key, and say no gap for those that were
+   * dropped. Those without a key are all read. Default false.
+   */
+  readonly conflate?: boolean;
 }
 
 export interface Slice {

@@ -1,3 +1,4 @@
+import type { Latest } from "./latest.js";
 import type { Ring } from "./ring.js";
 
 /** Where an entry of a channel is found. */
@@ -7,8 +8,13 @@ export interface Ref {
   readonly place: number;
 }
 
-interface Cursor {
+/** The entries of a channel. */
+interface Source {
   readonly ring: Ring;
+  readonly latest: Latest | undefined;
+}
+
+interface Cursor extends Source {
   index: number;
   sequence: number;
 }
@@ -19,12 +25,17 @@ export interface Refs {
   readonly done: boolean;
 }
 
-/** The oldest entries behind `after` of all the rings, in order, up to `limitBytes` but one at least. */
-export function mergeAfter(rings: readonly Ring[], after: number, limitBytes: number): Refs {
+/**
+ * The oldest entries behind `after` of all the channels, in order, up to `limitBytes` but one at least. `conflate`: those
+ * that are the latest of their key.
+ */
+export function mergeAfter(channels: readonly Source[], after: number, limitBytes: number, conflate = false): Refs {
   const heap: Cursor[] = [];
-  for (const ring of rings) {
-    const index = ring.firstAfter(after);
-    if (index < ring.length) heap.push({ ring, index, sequence: ring.sequenceAt(index) });
+  for (const { ring, latest: known } of channels) {
+    const latest = conflate ? known : undefined;
+    const first = ring.firstAfter(after);
+    const index = latest ? latest.skipFrom(first) : first;
+    if (index < ring.length) heap.push({ ring, latest, index, sequence: ring.sequenceAt(index) });
   }
   heapify(heap);
   const refs: Ref[] = [];
@@ -59,6 +70,7 @@ export function behindNewest(rings: readonly Ring[], count: number, tail: number
 
 function advance(heap: Cursor[], top: Cursor): void {
   top.index++;
+  if (top.latest) top.index = top.latest.skipFrom(top.index);
   if (top.index < top.ring.length) top.sequence = top.ring.sequenceAt(top.index);
   else {
     const last = heap.pop() as Cursor;

@@ -46,9 +46,15 @@ export class Ring {
 
   /** Where the entry of a sequence lies now, after its file was rewritten. */
   move(sequence: number, place: number): void {
-    const index = this.firstAfter(sequence - 1);
-    if (index >= this.length || this.sequenceAt(index) !== sequence) return;
+    const index = this.indexOf(sequence);
+    if (index < 0) return;
     this.#pairs[this.#slot(index) + 1] = place * maxRecordBytes + this.sizeAt(index);
+  }
+
+  /** Index of the entry of a sequence; -1 when it is not here. */
+  indexOf(sequence: number): number {
+    const index = this.firstAfter(sequence - 1);
+    return index < this.length && this.sequenceAt(index) === sequence ? index : -1;
   }
 
   /** Index of the first entry with a higher sequence; `length` when there is none. */

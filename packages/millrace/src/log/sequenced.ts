@@ -7,6 +7,7 @@ import type { Appended, AppendOptions, Located, Log, LogStats, MaybePromise, Rea
 import type { Ref } from "./merge.js";
 import { maxRecordBytes } from "./ring.js";
 import { TailCache } from "./tail.js";
+import { UnreadKeys } from "./unread.js";
 
 /** What is appended together: written at once, durable at once, shown at once. */
 export interface Batch {
@@ -72,6 +73,7 @@ export class SequencedLog implements Log {
   readonly #channels: Channels;
   readonly #keys: Keys;
   readonly #cache: TailCache;
+  readonly #unread: UnreadKeys;
   readonly #scratch = new Scratch();
   readonly #sweeper: NodeJS.Timeout;
   #pending: Job[] = [];
@@ -89,6 +91,7 @@ export class SequencedLog implements Log {
     this.#channels = channels;
     this.#keys = keys;
     this.#cache = new TailCache(cacheBytes);
+    this.#unread = new UnreadKeys(channels, (refs) => storage.read(refs));
     this.tail = tail;
     this.#writable = storage.writable;
     this.#sweeper = setInterval(() => this.#sweep(), Math.min(sweepIntervalMs, channels.leastAgeMs / 4));
@@ -118,16 +121,19 @@ export class SequencedLog implements Log {
     return appended;
   }
 
-  read({ selection, after, limitBytes, knownDrops = -1 }: ReadRequest): MaybePromise<Slice> {
+  read(request: ReadRequest): MaybePromise<Slice> {
+    const { selection, after, limitBytes, knownDrops = -1, conflate = false } = request;
     if (!this.#readable) throw new MillraceError("closed", "the log is closed");
-    const gap = this.#channels.gap(selection, after, knownDrops);
+    const learnt = conflate ? this.#unread.learn(selection, after) : undefined;
+    if (learnt) return learnt.then(() => this.read(request));
+    const gap = this.#channels.gap(selection, after, knownDrops, conflate);
     const tail = this.tail;
     if (after >= tail) return { entries: [], next: tail, gap };
     // Near the tail it costs less to look at each entry than to ask each channel.
     if (this.#cache.first <= after + 1 && tail - after <= 64 + 4 * this.#channels.width(selection)) {
-      return { ...this.#scan(selection, after, limitBytes), gap };
+      return { ...this.#scan(selection, after, limitBytes, conflate), gap };
     }
-    const { refs, done } = this.#channels.select(selection, after, limitBytes);
+    const { refs, done } = this.#channels.select(selection, after, limitBytes, conflate);
     const next = done ? tail : (refs.at(-1) as Ref).sequence;
     const missing = refs.filter(({ sequence }) => sequence < this.#cache.first);
     const cached = refs.slice(missing.length).map(({ sequence }) => this.#cache.get(sequence) as Entry);
@@ -269,7 +275,7 @@ export class SequencedLog implements Log {
     let start = 0;
     for (const entry of batch.entries) {
       const bytes = entry.end - start;
-      this.#channels.add(entry.channel, entry.sequence, bytes, place + start, entry.timeMs);
+      this.#channels.add(entry.channel, entry.sequence, bytes, place + start, entry.timeMs, entry.key);
       this.#cache.push(entry);
       start = entry.end;
     }
@@ -295,12 +301,18 @@ export class SequencedLog implements Log {
     for (const { reject } of jobs) reject(error);
   }
 
-  #scan(selection: Selection, after: number, limitBytes: number): { entries: Entry[]; next: number } {
+  #scan(
+    selection: Selection,
+    after: number,
+    limitBytes: number,
+    conflate: boolean,
+  ): { entries: Entry[]; next: number } {
     const entries: Entry[] = [];
     let bytes = 0;
     for (let sequence = after + 1; sequence <= this.tail; sequence++) {
       const entry = this.#cache.get(sequence) as Entry;
       if (!this.#channels.selects(selection, entry.channel, sequence)) continue;
+      if (conflate && entry.key !== undefined && !this.#channels.isLatest(entry.channel, sequence)) continue;
       bytes += entry.end - entry.start;
       if (bytes > limitBytes && entries.length > 0) return { entries, next: sequence - 1 };
       entries.push(entry);

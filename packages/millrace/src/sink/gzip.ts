@@ -42,9 +42,10 @@ export class GzipSink implements Sink {
   }
 
   write(bytes: Uint8Array, shared?: SharedPart): boolean {
-    const follows = shared !== undefined && (shared.follows === 0 || shared.follows === this.#serial);
-    this.#serial = follows ? shared.serial : 0;
-    return this.#sink.write(this.#withHeader(follows ? shared.bytes : blockOf(bytes)));
+    const inStep = shared !== undefined && (shared.follows === 0 || shared.follows === this.#serial);
+    if (shared && !inStep) shared.missed = true;
+    this.#serial = inStep ? shared.serial : 0;
+    return this.#sink.write(this.#withHeader(inStep ? shared.bytes : blockOf(bytes)));
   }
 
   end(lastBytes?: Uint8Array): void {
@@ -55,9 +56,9 @@ export class GzipSink implements Sink {
     this.#sink.destroy();
   }
 
-  /** Whether that part was the last thing it was written: the next part of its group will do. */
-  isAt(serial: number): boolean {
-    return this.#serial === serial;
+  /** Whether that part is the last thing that it was written. */
+  isAt(part: SharedPart): boolean {
+    return this.#serial === part.serial;
   }
 
   #withHeader(bytes: Uint8Array): Uint8Array {

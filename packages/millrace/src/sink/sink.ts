@@ -11,8 +11,10 @@ export interface SharedPart {
   readonly bytes: Uint8Array;
   /** Different for every part. Not 0. */
   readonly serial: number;
-  /** The part that it refers to; 0: to none, so anyone can read it. */
+  /** The part that it refers to, and can be read behind; 0: none, so anyone can read it. */
   readonly follows: number;
+  /** Set by a sink that had to be written the bytes alone. */
+  missed: boolean;
 }
 
 /**

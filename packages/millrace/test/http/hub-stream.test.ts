@@ -236,3 +236,34 @@ describe("a route of the application's own", () => {
     await hub.close({ drainMs: 100 });
   });
 });
+
+test("says how its clients are written to; what it leaves open they may ask for", async () => {
+  const tick = (data: string) => ({ channel: "prices", key: "a", data });
+  const following = async (more: object) => {
+    const { hub, read } = await serve(() => ({ channels: "prices", rewind: "all", ...more }));
+    await hub.publish([tick("1"), tick("2")]);
+    return read;
+  };
+  const conflated = await following({ conflate: true });
+  expect(await (await conflated()).data(1)).toEqual(["2"]);
+  const seldom = await following({ everyMs: 3_600_000 });
+  expect(await (await seldom()).data(1)).toEqual(["2"]);
+  expect((await (await seldom("?mode=poll")).rest()).map(({ data }) => data)).toEqual(["2"]);
+  const all = await following({ conflate: false });
+  expect(await (await all("?every=1s")).data(2)).toEqual(["1", "2"]);
+  const open = await following({});
+  expect(await (await open("?conflate=1")).data(1)).toEqual(["2"]);
+});
+
+test.each([
+  [{ conflate: 1 }, "conflate: 1: it is true or false"],
+  [{ everyMs: 5 }, "everyMs: 5: it is a whole number from 10 to 3600000"],
+  [{ everyMs: 100, conflate: false }, "everyMs: 100: it is a whole number from 10 to 3600000, and conflates"],
+])("what it answers wrong about that is told, and to clients 500: %j", async (more, message) => {
+  const errors: unknown[] = [];
+  const { get } = await serve(() => ({ channels: "prices", ...(more as object) }), {
+    onError: (error) => errors.push(error),
+  });
+  expect((await get()).status).toBe(500);
+  expect(String(errors[0])).toContain(message);
+});

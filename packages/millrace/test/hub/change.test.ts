@@ -1,10 +1,11 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Hub, type HubOptions } from "../../src/hub/index.js";
+import { Hub, type HubOptions, type Identity } from "../../src/hub/index.js";
 import type { Subscriber } from "../../src/hub/subscriber.js";
 import { createMemoryLog } from "../../src/log/index.js";
 import { parsePosition, parseSelection } from "../../src/protocol/index.js";
+import { InflatingSink } from "./inflating-sink.js";
 import { RecordingSink } from "./recording-sink.js";
 import { slowLog } from "./slow-log.js";
 import { until } from "./until.js";
@@ -14,9 +15,9 @@ const data = (sink: RecordingSink) =>
   sink.events.map((event) => (event.type.startsWith("millrace.") ? event.type : event.data));
 const sequenceOf = (id: string): number => parsePosition(id)?.sequence as number;
 
-function connect(hub: Hub, channels: readonly string[], options: { user?: string; roles?: string[] } = {}) {
-  const sink = new RecordingSink();
-  const subscriber = hub.connect({ selection: parseSelection(channels), identity: options }, () => sink);
+function connect(hub: Hub, channels: readonly string[], identity: Identity = {}, gzip = false) {
+  const sink = gzip ? new InflatingSink() : new RecordingSink();
+  const subscriber = hub.connect({ selection: parseSelection(channels), identity, gzip }, () => sink);
   return { sink, subscriber };
 }
 
@@ -241,7 +242,7 @@ const patterns = [...channels, "a/*", "a/b/*", "c/*", "*"] as const;
 type Step =
   | { readonly do: "publish"; readonly channels: readonly string[]; readonly large: boolean }
   | { readonly do: "change"; readonly who: number; readonly add: readonly string[]; readonly drop: readonly string[] }
-  | { readonly do: "connect"; readonly channels: readonly string[]; readonly user: number }
+  | { readonly do: "connect"; readonly channels: readonly string[]; readonly user: number; readonly gzip: boolean }
   | { readonly do: "stall" | "drain" | "leave"; readonly who: number }
   | { readonly do: "turn" | "pause" };
 
@@ -259,7 +260,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 6,
     arbitrary: fc.record({ do: fc.constant("change" as const), who: fc.nat(20), add: some(2), drop: some(2) }),
   },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant("connect" as const), channels: some(3), user: fc.nat(1) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      ...{ do: fc.constant("connect" as const), channels: some(3), user: fc.nat(1), gzip: fc.boolean() },
+    }),
+  },
   {
     weight: 4,
     arbitrary: fc.record({
@@ -329,7 +335,7 @@ async function play(steps: readonly Step[], readTurns: readonly number[], events
       }
     } else if (action.do === "connect") {
       const identity = action.user === 0 ? { user: "u0", roles: ["r"] } : {};
-      const { sink, subscriber } = connect(hub, action.channels, identity);
+      const { sink, subscriber } = connect(hub, action.channels, identity, action.gzip);
       const own = action.user === 0 ? ["@all", "@user/u0"] : ["@all"];
       const first = { after: sequenceOf(sink.lastEventId), patterns: kept(action.channels), had: 0 };
       clients.push({ sink, subscriber, own, changes: [first] });
@@ -351,7 +357,9 @@ async function play(steps: readonly Step[], readTurns: readonly number[], events
   await settle(hub);
   published.sort((a, b) => a.sequence - b.sequence);
   for (const { sink } of clients) sink.drain();
-  await settle(hub);
+  const end = await hub.broadcast({ data: "the end" }); // compressed bytes come later than others
+  published.push({ sequence: sequenceOf(end), channel: "@all" });
+  await until(() => clients.every(({ sink, subscriber }) => sink.lastEventId === end && subscriber.state === "live"));
   for (const { sink, subscriber, own, changes } of clients) {
     expect(subscriber.state).toBe("live");
     const ids = [...sink.text.matchAll(/^id: (\S+)$/gm)].map(([, id]) => sequenceOf(id as string));

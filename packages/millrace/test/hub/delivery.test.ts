@@ -4,7 +4,9 @@ import { expect, test } from "vitest";
 import { Hub } from "../../src/hub/index.js";
 import { createMemoryLog } from "../../src/log/index.js";
 import { parsePosition, parseSelection, selects } from "../../src/protocol/index.js";
+import { InflatingSink } from "./inflating-sink.js";
 import { RecordingSink } from "./recording-sink.js";
+import { until } from "./until.js";
 
 /*
  * A hub under random use against what it promises: each subscriber is given every event of its selection behind its
@@ -26,6 +28,7 @@ type Step =
       readonly count: number;
       readonly user: number;
       readonly resume: boolean;
+      readonly gzip: boolean;
     }
   | { readonly do: "stall" | "drain" | "leave"; readonly who: number }
   | { readonly do: "turn" };
@@ -46,6 +49,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       count: fc.integer({ min: 1, max: 4 }),
       user: fc.nat(2),
       resume: fc.boolean(),
+      gzip: fc.boolean(),
     }),
   },
   {
@@ -107,11 +111,12 @@ async function play(steps: readonly Step[], events: number): Promise<void> {
       const wants = (channel: string) => own.includes(channel) || selects(selection, channel);
       const options = {
         selection,
+        gzip: action.gzip,
         identity: { roles, ...(user ? { user } : {}) },
         ...(resume ? { lastEventId: position.id } : {}),
       };
       for (let connected = 0; connected < action.count; connected++) {
-        const sink = new RecordingSink();
+        const sink = action.gzip ? new InflatingSink() : new RecordingSink();
         hub.connect(options, () => sink);
         clients.push({ sink, wants, after: sequenceOf(resume ? position.id : sink.lastEventId) });
       }
@@ -128,10 +133,11 @@ async function play(steps: readonly Step[], events: number): Promise<void> {
   await settle(hub);
   published.sort((a, b) => sequenceOf(a.id) - sequenceOf(b.id));
   for (const { sink } of clients) sink.drain();
-  await settle(hub);
+  await hub.broadcast({ data: "the end" }); // everyone hears it, compressed bytes later than others
+  await until(() => clients.every(({ sink }) => sink.events.at(-1)?.channel === "@all"));
   for (const { sink, wants, after } of clients) {
-    const got = sink.events.filter(({ type }) => !type.startsWith("millrace."));
-    const gaps = sink.events.length - got.length;
+    const got = sink.events.filter(({ type, channel }) => !type.startsWith("millrace.") && channel !== "@all");
+    const gaps = sink.events.length - 1 - got.length;
     const due = published.filter(({ id, channel }) => sequenceOf(id) > after && wants(channel));
     const ids = got.map(({ lastEventId }) => lastEventId);
     if (gaps === 0) expect(ids).toEqual(due.map(({ id }) => id));

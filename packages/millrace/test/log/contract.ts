@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Entry, Log, RetentionPolicy } from "../../src/log/index.js";
-import { dataIn, dataOf, event, fields, own, readAll, type StartSubject, select, until } from "./support.js";
+import { dataIn, dataOf, event, fields, mulberry, own, readAll, type StartSubject, select, until } from "./support.js";
 
 /** What every driver must do. */
 export function logContract(name: string, start: StartSubject): void {
@@ -576,6 +576,137 @@ export function logContract(name: string, start: StartSubject): void {
         await subject.log.append([event("@connection/2")]);
         expect(await gapOf(subject, 2, "@all", "@connection/2")).toBeUndefined();
         expect(await gapOf(subject, 2, "never")).toEqual({ may: true, channels: [] });
+      });
+    });
+
+    describe("conflated", () => {
+      /** Small enough for many keys on many channels, and read in parts. */
+      const tick = (channel: string, key: string | undefined, data: unknown) =>
+        event(channel, data, key === undefined ? {} : { key });
+      const latest = async (log: Log, patterns: string[], after = 0, limitBytes = 64 * 1024) =>
+        dataOf((await readAll(log, select(...patterns), after, limitBytes, true)).entries).join(" ");
+
+      test("leaves out what has a newer entry with its key in its channel, and nothing else", async () => {
+        await using subject = await start();
+        await subject.log.append([tick("a", "k", 1), tick("a", "l", 2), tick("b", "k", 3), tick("a", undefined, 4)]);
+        await subject.log.append([tick("a", "k", 5), tick("a", undefined, 6), tick("b/1", "k", 7), tick("a", "K", 8)]);
+        await subject.settle();
+        expect(await latest(subject.log, ["a"])).toBe("2 4 5 6 8");
+        expect(await latest(subject.log, ["a"], 2)).toBe("4 5 6 8");
+        expect(await latest(subject.log, ["a"], 5, 1)).toBe("6 8");
+        expect(await latest(subject.log, ["b", "b/*"])).toBe("3 7");
+        expect(await latest(subject.log, ["*"], 0, 1)).toBe("2 3 4 5 6 7 8");
+        expect((await dataIn(subject.log, "a")).join(" ")).toBe("1 2 4 5 6 8");
+        await subject.log.append([tick("a", "l", 9)]);
+        expect(await latest(subject.log, ["a"])).toBe("4 5 6 8 9");
+        await subject.settle();
+        expect(await latest(subject.log, ["a"], 1)).toBe("4 5 6 8 9");
+      });
+
+      test("answers the tail as next when all that is left has been replaced", async () => {
+        await using subject = await start();
+        await subject.log.append([tick("b", "k", 1), tick("a", "k", 2), tick("a", "k", 3), tick("b", "k", 4)]);
+        await subject.settle();
+        const read = { selection: select("a"), after: 0, limitBytes: 1, conflate: true };
+        const { entries, next } = await subject.log.read(read);
+        expect(dataOf(entries)).toEqual(["3"]);
+        expect(next).toBe(4);
+      });
+
+      test("says a gap only for what nothing newer has replaced", async () => {
+        await using subject = await start({ retention: { events: 2 } });
+        const { log } = subject;
+        const gap = async (after: number, conflate = true, knownDrops = -1) =>
+          (await log.read({ selection: select("*"), after, limitBytes: 1, conflate, knownDrops })).gap?.channels;
+        await log.append([tick("a", "k", 1), tick("a", "k", 2), tick("a", "k", 3), tick("a", "l", 4)]);
+        await log.append([tick("a", "k", 5), tick("a", "k", 6)]); // 4 goes, the only one with its key
+        expect(await gap(0)).toEqual(["a"]);
+        expect(await gap(3)).toEqual(["a"]);
+        expect(await gap(4)).toBeUndefined();
+        const known = log.drops;
+        expect(await gap(0, true, known)).toBeUndefined();
+        await log.append([tick("a", "k", 7), tick("a", "k", 8)]);
+        expect(await gap(4)).toBeUndefined();
+        expect(await gap(0, true, known)).toBeUndefined();
+        expect(await gap(4, false)).toEqual(["a"]);
+        expect(await gap(0, false, known)).toEqual(["a"]);
+        await log.append([tick("a", undefined, 9), tick("a", undefined, 10)]); // 8 goes, the latest of its key
+        expect(await gap(7)).toEqual(["a"]);
+        expect(await gap(8)).toBeUndefined();
+        expect(await gap(0, true, known)).toEqual(["a"]);
+      });
+
+      test("finds a thousand keys in a long backlog without a visit to the rest", async () => {
+        const entries = 100_000;
+        await using subject = await start();
+        for (let from = 0; from < entries; from += 1000) {
+          const batch = Array.from({ length: 1000 }, (_, at) => tick("prices", `symbol ${at}`, from + at));
+          await subject.log.append(batch);
+        }
+        await subject.settle();
+        const selection = select("prices");
+        await readAll(subject.log, selection, 0, 1e6, true); // reads the keys, if they were not
+        const timed = async (conflate: boolean) => {
+          const startMs = performance.now();
+          const { length } = (await readAll(subject.log, selection, 0, 1e6, conflate)).entries;
+          return { length, ms: performance.now() - startMs };
+        };
+        type Timed = Awaited<ReturnType<typeof timed>>;
+        const runs: { conflated: Timed; plain: Timed }[] = [];
+        for (let n = 0; n < 3; n++) runs.push({ conflated: await timed(true), plain: await timed(false) });
+        for (const { conflated, plain } of runs) {
+          expect({ conflated: conflated.length, plain: plain.length }).toEqual({ conflated: 1000, plain: entries });
+        }
+        const best = (kind: "conflated" | "plain") => Math.min(...runs.map((run) => run[kind].ms));
+        expect(best("conflated") * 5).toBeLessThan(best("plain"));
+      });
+
+      test("gives the latest of each key behind any place, while more is appended", async () => {
+        await using subject = await start({ retention: { events: 400 } });
+        const seed = Math.floor(Math.random() * 2 ** 31);
+        const random = mulberry(seed);
+        const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
+        const channels = ["a", "a/x", "b", "c/y"];
+        const published: { channel: string; key: string | undefined; data: string }[] = [];
+        const append = async (count: number) => {
+          const batch = Array.from({ length: count }, (_, at) => ({
+            channel: pick(channels),
+            key: random() < 0.2 ? undefined : `key ${Math.floor(random() ** 3 * 60)}`,
+            data: `${published.length + at + 1} ${"x".repeat(random() * 50)}`,
+          }));
+          published.push(...batch);
+          await subject.log.append(batch.map(({ channel, key, data }) => tick(channel, key, data)));
+        };
+        for (let round = 0; round < 40; round++) {
+          await append(1 + Math.floor(random() * 60));
+          if (random() < 0.2) await subject.settle();
+          const patterns = pick([["a"], ["a", "a/*"], ["*"], ["b", "c/*"], ["a/x", "nothing"]]);
+          const after = Math.floor(random() ** 2 * subject.log.tail);
+          const limitBytes = pick([1, 200, 1500, 1e6]);
+          const selection = select(...patterns);
+          const held = new Map<string, string>();
+          const got: number[] = [];
+          let { entries, next } = await subject.log.read({ selection, after, limitBytes, conflate: true });
+          for (let appends = 0; ; ) {
+            for (const entry of entries) {
+              const data = fields(entry).data ?? "";
+              if (entry.key !== undefined) held.set(JSON.stringify([entry.channel, entry.key]), data);
+              got.push(entry.sequence);
+            }
+            if (next >= subject.log.tail) break;
+            if (appends++ < 3 && random() < 0.5) await append(1 + Math.floor(random() * 5));
+            ({ entries, next } = await subject.log.read({ selection, after: next, limitBytes, conflate: true }));
+          }
+          expect(got, `seed ${seed}`).toEqual([...new Set(got)].sort((x, y) => x - y));
+          const expected = new Map<string, string>();
+          const retained = new Set((await readAll(subject.log, selection)).entries.map(({ sequence }) => sequence));
+          for (const [at, { channel, key, data }] of published.entries()) {
+            if (at + 1 <= after || !retained.has(at + 1)) continue;
+            if (key !== undefined) expected.set(JSON.stringify([channel, key]), data);
+            else expect(got, `seed ${seed}`).toContain(at + 1);
+          }
+          for (const [key, data] of expected) expect(held.get(key), `seed ${seed}, ${key}`).toBe(data);
+        }
       });
     });
 

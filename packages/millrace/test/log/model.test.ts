@@ -22,10 +22,14 @@ const step = fc.oneof(
     weight: 6,
     arbitrary: fc.record({
       do: fc.constant("append" as const),
-      batch: fc.array(fc.record({ channel: fc.constantFrom(...names), size: fc.integer({ min: 0, max: 400 }) }), {
-        minLength: 1,
-        maxLength: 12,
-      }),
+      batch: fc.array(
+        fc.record({
+          channel: fc.constantFrom(...names),
+          key: fc.option(fc.constantFrom("k", "k2", "constructor", "a key that is longer"), { nil: undefined }),
+          size: fc.integer({ min: 0, max: 400 }),
+        }),
+        { minLength: 1, maxLength: 12 },
+      ),
     }),
   },
   {
@@ -36,6 +40,7 @@ const step = fc.oneof(
       behind: fc.double({ min: 0, max: 1, noNaN: true }),
       known: fc.option(fc.double({ min: 0, max: 1, noNaN: true })),
       limitBytes: fc.constantFrom(1, 300, 2000, 1e6),
+      conflate: fc.boolean(),
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("wait" as const), ms: fc.integer({ min: 1, max: 4000 }) }) },
@@ -135,14 +140,14 @@ async function compare(
   try {
     for (const at of steps) {
       if (at.do === "append") {
-        const events = at.batch.map(({ channel, size }, index) =>
-          event(channel, `${model.tail + index + 1} ${"x".repeat(size)}`),
+        const events = at.batch.map(({ channel, key, size }, index) =>
+          event(channel, `${model.tail + index + 1} ${"x".repeat(size)}`, key === undefined ? {} : { key }),
         );
         expect(await log.append(events)).toEqual({ first: model.tail + 1, count: events.length });
         let start = 0;
         for (const entry of committed) {
           const { data = "", id = "" } = fields(entry);
-          model.append(entry.channel, data, entry.end - start, entry.timeMs);
+          model.append(entry.channel, entry.key, data, entry.end - start, entry.timeMs);
           ids.push(id);
           start = entry.end;
         }
@@ -155,14 +160,15 @@ async function compare(
       } else if (at.do === "read") {
         const after = Math.floor(at.behind * model.tail);
         const knowing = at.known === null ? undefined : known[Math.floor(at.known * (known.length - 1))];
-        const { selection, limitBytes } = at;
+        const { selection, limitBytes, conflate } = at;
         const { gap } = await log.read({
-          ...{ selection, after, limitBytes },
+          ...{ selection, after, limitBytes, conflate },
           ...(knowing && { knownDrops: knowing.drops }),
         });
-        model.checkGap(gap, selection, after, knowing?.sequences ?? new Set());
-        const { entries } = await readAll(log, selection, after, limitBytes);
-        const expected = model.retained(selection).filter(({ sequence }) => sequence > after);
+        model.checkGap(gap, selection, { after, known: knowing?.sequences ?? new Set(), conflate });
+        const { entries } = await readAll(log, selection, after, limitBytes, conflate);
+        const wanted = conflate ? model.latest(selection) : model.retained(selection);
+        const expected = wanted.filter(({ sequence }) => sequence > after);
         expect(entries.map(({ sequence }) => sequence)).toEqual(expected.map(({ sequence }) => sequence));
         expect(dataOf(entries)).toEqual(expected.map(({ data }) => data));
         const count = Math.floor(at.behind * 10);

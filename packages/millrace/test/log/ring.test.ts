@@ -92,7 +92,8 @@ describe("merging rings", () => {
           .flat()
           .filter(({ sequence }) => sequence > after)
           .sort((a, b) => a.sequence - b.sequence);
-        const { refs, done } = mergeAfter(all.map(ringOf), after, limitBytes);
+        const channels = all.map((items) => ({ ring: ringOf(items), latest: undefined }));
+        const { refs, done } = mergeAfter(channels, after, limitBytes);
         expect(refs).toEqual(expected.slice(0, refs.length));
         expect(done).toBe(refs.length === expected.length);
         if (refs.length > 1) expect(sum([...refs])).toBeLessThanOrEqual(limitBytes);

@@ -8,21 +8,29 @@ export interface Head {
 
 /** Undefined: it is not complete. @throws Error when it is no answer of HTTP/1.1 */
 export function readHead(bytes: Buffer): Head | undefined {
-  const end = bytes.indexOf("\r\n\r\n");
   // As soon as it is seen: whoever speaks another protocol may never send the end of a line.
-  if (!/^HTTP\/1\.[01] \d{3}/.test(bytes.latin1Slice(0, 12).padEnd(12, "HTTP/1.1 200".slice(bytes.length)))) throw new Error("no answer of HTTP/1.1");
+  const begin = "HTTP/1.";
+  if (!begin.startsWith(bytes.toString("latin1", 0, begin.length))) throw new Error("no answer of HTTP/1.1");
+  const end = bytes.indexOf("\r\n\r\n");
   if (end < 0) {
     if (bytes.length > mostBytes) throw new Error("a head without an end");
     return undefined;
   }
-  const [first = "", ...lines] = bytes.latin1Slice(0, end).split("\r\n");
-  const headers = new Map(
-    lines.map((line): [string, string] => {
-      const colon = line.indexOf(":");
-      return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
-    }),
-  );
-  return { status: Number(first.slice(9, 12)), headers, bodyAt: end + 4 };
+  const [first = "", ...lines] = bytes.toString("latin1", 0, end).split("\r\n");
+  const status = Number(/^HTTP\/1\.[01] (\d{3})(?: |$)/.exec(first)?.[1]);
+  if (Number.isNaN(status)) throw new Error("no answer of HTTP/1.1");
+  const bodyAt = end + 4;
+  if (status < 200) {
+    // Early hints and the like: the answer itself is behind them.
+    const head = readHead(bytes.subarray(bodyAt));
+    return head && { ...head, bodyAt: bodyAt + head.bodyAt };
+  }
+  const headers = new Map<string, string>();
+  for (const line of lines) {
+    const colon = line.indexOf(":");
+    headers.set(line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim());
+  }
+  return { status, headers, bodyAt };
 }
 
 const mostBytes = 64 * 1024;

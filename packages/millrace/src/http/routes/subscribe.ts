@@ -1,6 +1,7 @@
-import type { ConnectOptions, Hub, Identity } from "../../hub/index.js";
+import type { ConnectOptions, Identity } from "../../hub/index.js";
 import { closedId, cursorBlock, maxTimerMs, parseSelection } from "../../protocol/index.js";
 import { PollSink } from "../../sink/index.js";
+import { acceptsGzip, codingHeaders } from "../accept-encoding.js";
 import type { Api } from "../api.js";
 import { admit } from "../authorize.js";
 import type { Exchange, Headers } from "../exchange.js";
@@ -46,16 +47,19 @@ export async function follow(
     ...(remoteAddress === undefined ? {} : { remoteAddress }),
     ...(lastEventId ? { lastEventId } : {}),
     ...(wanted.rewind === undefined ? {} : { rewind: wanted.rewind }),
+    conflate: wanted.conflate,
+    ...(wanted.everyMs === undefined || wanted.poll ? {} : { everyMs: wanted.everyMs }),
   };
   gate.enter(remoteAddress, identity.user);
   if (wanted.poll) await poll(api, exchange, options, headers);
-  else stream(hub, exchange, options, headers);
+  else stream(api, exchange, options, headers);
 }
 
-function stream(hub: Hub, exchange: Exchange, options: ConnectOptions, headers: Headers): void {
-  hub.connect(options, (id, position) =>
+function stream({ hub, compression }: Api, exchange: Exchange, options: ConnectOptions, headers: Headers): void {
+  const gzip = compression && acceptsGzip(exchange.header("accept-encoding"));
+  hub.connect({ ...options, gzip }, (id, position) =>
     exchange.stream({
-      ...headers,
+      ...(compression ? codingHeaders(headers, gzip) : headers),
       ...streamHeaders,
       "millrace-connection": id,
       "millrace-position": position,

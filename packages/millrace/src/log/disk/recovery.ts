@@ -1,7 +1,8 @@
 import fs from "node:fs";
 import type { Channels } from "../channels.js";
-import { recordBytes, recordChannel, recordSequence } from "../entry.js";
+import { recordBytes, recordChannel, recordHasKey, recordSequence } from "../entry.js";
 import type { Keys } from "../keys.js";
+import { unread } from "../latest.js";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.js";
 import { listSegments, refuseNewer, type SegmentFile, syncFolder } from "./files.js";
 import { decodeFrame, type Frame, frameFollows, readKeys } from "./frame.js";
@@ -155,7 +156,7 @@ function takeEntries(bytes: Buffer, frame: Frame, segment: Segment, channels: Ch
     tail = recordSequence(bytes, at);
     if (channels.has(channel, tail)) {
       segment.liveBytes += size;
-      channels.add(channel, tail, size, at, frame.timeMs);
+      channels.add(channel, tail, size, at, frame.timeMs, recordHasKey(bytes, at) ? unread : undefined);
     } else segment.deadBytes += size;
     at += size;
   }

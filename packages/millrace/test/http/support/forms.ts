@@ -1,6 +1,8 @@
 import http from "node:http";
 import http2 from "node:http2";
 import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
+import { constants, createGunzip } from "node:zlib";
 import type { Millrace } from "../../../src/index.js";
 import { EventReader } from "./events.js";
 
@@ -40,7 +42,8 @@ export interface Form {
 
 type Head = (name: string) => string | undefined;
 
-export function answerOf(status: number, header: Head, body: AsyncIterable<Uint8Array>, leave: () => void): Answer {
+export function answerOf(status: number, header: Head, coded: AsyncIterable<Uint8Array>, leave: () => void): Answer {
+  const body = header("content-encoding") === "gzip" ? inflated(coded) : coded;
   const text = async () => {
     const parts: Uint8Array[] = [];
     for await (const part of body) parts.push(part);
@@ -63,6 +66,14 @@ export function answerOf(status: number, header: Head, body: AsyncIterable<Uint8
       return JSON.parse(whole);
     },
   };
+}
+
+/** As clients do it that read streams: what has come is read at once, and an end without a trailer is one. */
+function inflated(coded: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  const gunzip = createGunzip({ flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH });
+  const source = Readable.from(coded, { objectMode: true });
+  source.on("error", (error) => gunzip.destroy(error)); // the client left
+  return source.pipe(gunzip);
 }
 
 /** Sends a request to a server of HTTP/1.1, on a connection of its own unless an agent is given. */

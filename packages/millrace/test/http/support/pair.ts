@@ -1,4 +1,4 @@
-import { listen } from "../../../src/http/index.js";
+import { type ListenerOptions, listen } from "../../../src/http/index.js";
 import { type AccessRequest, createHub, type MillraceOptions } from "../../../src/index.js";
 import { connectRaw } from "./raw.js";
 import { until } from "./until.js";
@@ -20,7 +20,7 @@ const ofTheConnection = new Set(["connection", "keep-alive", "date", "transfer-e
 const itsOwn = new Set(["millrace-position", "millrace-connection"]);
 
 /** A hub behind `listen`, with the front before node:http or without it. */
-export async function serve(front: boolean, options: MillraceOptions = {}) {
+export async function serve(front: boolean, options: MillraceOptions = {}, times: Partial<ListenerOptions> = {}) {
   let seen: unknown;
   let taken = 0;
   const hub = createHub({
@@ -38,7 +38,7 @@ export async function serve(front: boolean, options: MillraceOptions = {}) {
     ...options,
   });
   const listener = await listen({
-    ...{ host: "127.0.0.1", port: 0, headMs: 150 },
+    ...{ host: "127.0.0.1", port: 0, headMs: 150, ...times },
     onRequest: (request, response) => {
       hub
         .node(request, response)
@@ -46,9 +46,9 @@ export async function serve(front: boolean, options: MillraceOptions = {}) {
     },
     ...(front
       ? {
-          onEvents: (request) => {
+          onFront: (request, conversation) => {
             taken++;
-            hub.events(request);
+            hub.front(request, conversation);
           },
         }
       : {}),
@@ -56,6 +56,7 @@ export async function serve(front: boolean, options: MillraceOptions = {}) {
   const port = Number(new URL(listener.url).port);
   return {
     hub,
+    listener,
     port,
     taken: () => taken,
     /** Sends the pieces, each on its own, and reads the answer. */
@@ -122,8 +123,14 @@ function lengthOf(headers: Readonly<Record<string, string>>, body: string): numb
 function outcomeOf(answer: ReturnType<typeof firstAnswer>, seen: unknown): Outcome {
   if (!answer) return { status: 0, headers: {}, body: "", seen };
   const headers: Record<string, string> = {};
+  const { status } = answer;
+  const ids = answer.body.startsWith('{"ids":[');
   for (const [name, value] of Object.entries(answer.headers)) {
-    if (!ofTheConnection.has(name)) headers[name] = itsOwn.has(name) ? "ITS OWN" : value;
+    const own = itsOwn.has(name) || (ids && name === "content-length");
+    if (!ofTheConnection.has(name)) headers[name] = own ? "ITS OWN" : value;
   }
-  return { status: answer.status, headers, body: answer.body.replace(/^(id|retry): .*$/gm, "$1: ITS OWN"), seen };
+  const body = ids
+    ? answer.body.replace(/"[^",]+-\d+"/g, "ITS OWN")
+    : answer.body.replace(/^(id|retry): .*$/gm, "$1: ITS OWN");
+  return { status, headers, body, seen };
 }
