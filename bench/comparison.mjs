@@ -17,7 +17,7 @@ import { startHub } from "./support/hub.mjs";
 import { cpuSeconds, message, pinning, start, stop } from "./support/process.mjs";
 import { startPublisher } from "./support/publisher.mjs";
 import { options, progress, report, rounded } from "./support/report.mjs";
-import { startScript } from "./support/systems.mjs";
+import { bareSockets, startScript } from "./support/systems.mjs";
 
 const here = import.meta.dirname;
 const kept = path.join(here, ".cache/comparison.json");
@@ -66,6 +66,12 @@ const systems = [
     start: hubSystem,
     request: (port) => browser(port, "/events?channel=bench", ["Connection: keep-alive", "Accept: text/event-stream"]),
     published: { memory: "85", cpu: "12" },
+  },
+  {
+    // What nobody can do without: a shared Buffer written to each, and nothing else.
+    name: "bare Node sockets",
+    start: bareSockets.start,
+    request: (port) => browser(port, "/", ["Connection: keep-alive", "Accept: text/event-stream"]),
   },
   {
     name: "WebSocket (ws)",

@@ -3,7 +3,7 @@
 //   npm run build && npm run bench -- idle     (--connections 200000 --perHub 0 --retry 0 --json)
 //
 // Several hubs on one core, each with a disk store of its own, as many as open files for one process make necessary; on the
-// other core as many processes with clients, each from a loopback address of its own, since one has some 28,000 ports. Of
+// other core as many processes with clients, from several loopback addresses each, since one has some 28,000 ports. Of
 // both ends the kernel's memory is on this machine; a server has one of them. Then all hubs are killed (kill -9) and
 // started again on their ports and stores, and events are published while the clients, each after its own time, come
 // back. --retry is the hub's, in seconds; 0 spreads the herd so that some 8,000 come back a second. Linux only.
@@ -18,7 +18,7 @@ import { options, progress, report, rounded } from "./support/report.mjs";
 const values = options({ connections: 200_000, perHub: 0, retry: 0 });
 const [before, missed] = [5, 10];
 const ownFiles = 400;
-const portsOfAddress = 28_000;
+const mostPerHub = 100_000;
 /** What a connection may take here: the hub's, the client's, and both ends in the kernel. */
 const kilobytes = 30;
 const pageKb = 4;
@@ -29,17 +29,17 @@ const kilobytesAvailable = () => readNumber("/proc/meminfo", /^MemAvailable:\s+(
 /** How many streams there may be, and what keeps it from being more. */
 function limits() {
   const files = readNumber("/proc/self/limits", /^Max open files\s+(\d+)/m) || Infinity;
-  const perHub = values.perHub || Math.min(files - ownFiles, portsOfAddress - 1000);
+  const perHub = values.perHub || Math.min(files - ownFiles, mostPerHub);
   const why = values.perHub
     ? "--perHub"
-    : files - ownFiles < portsOfAddress
+    : perHub < mostPerHub
       ? `${files} open files a process`
-      : "ports";
+      : "what one core bears";
   const all = [
     [values.connections, "--connections"],
     [Math.floor(kilobytesAvailable() / kilobytes), `memory, at ${kilobytes} KB for each`],
     [Math.floor((readNumber("/proc/sys/fs/file-max", /(\d+)/) - 10_000) / 2), "fs.file-max"],
-    [250 * perHub, "250 loopback addresses"],
+    [250 * perHub, "250 loopback networks"],
   ].sort(([a], [b]) => a - b);
   const [connections, bound] = all[0];
   return { connections, bound, perHub, why };
@@ -79,8 +79,8 @@ async function publish({ url }, from, count) {
 
 /** Clients of one hub. `state` is what they said last. */
 function startGroup(hub, connections, at) {
-  const address = `127.0.0.${2 + at}`;
-  const child = start(path.join(import.meta.dirname, "support/idlers.mjs"), [hub.port, connections, address], {
+  const network = `127.0.${2 + at}`;
+  const child = start(path.join(import.meta.dirname, "support/idlers.mjs"), [hub.port, connections, network], {
     cpu: 1,
   });
   const group = { child, connections, state: { open: 0, whole: 0, lost: 0, twice: 0, failures: 0, upTo: 0 } };
@@ -129,7 +129,7 @@ let hubs = [];
 for (let at = 0; at < count; at++) hubs.push(await startHub({ args: argsOf(at) }));
 const groups = hubs.map((hub, at) => startGroup(hub, Math.min(perHub, connections - at * perHub), at));
 await Promise.all(groups.map(({ child }) => message(child)));
-await sleep(1000);
+await sleep(5000); // what starting has left behind is collected
 
 const empty = memory(hubs, groups);
 tell(groups, "open");
@@ -159,36 +159,28 @@ const herdCpu = sumOf(hubs, (hub) => hub.cpuSeconds());
 await Promise.all([...groups.map(({ child }) => stop(child)), ...hubs.map((hub) => hub.stop())]);
 
 const each = (name) => (full[name] - empty[name]) / connections;
-const kernel =
-  empty.slabs === undefined
+const kernelKb =
+  (empty.slabs === undefined
     ? (empty.available - full.available) / connections - each("hubs") - each("clients")
-    : each("slabs") + each("tcpKb");
-const gigabytes = (kb) => rounded((kb * 200_000) / 1024 ** 2);
+    : each("slabs") + each("tcpKb")) / 2;
+const hubKb = full.hubs / connections;
+const sums = (kb) => `200,000: ${rounded((kb * 200_000) / 1024 ** 2)} GB`;
 const rows = [
   ["streams", connections, "", ""],
-  [
-    "hub: KB each",
-    rounded(each("hubs")),
-    `200,000: ${gigabytes(each("hubs"))} GB`,
-    "processes, shared pages divided among them",
-  ],
+  ["hub, all of it: KB each", rounded(hubKb), sums(hubKb), `${count} processes, with what they had at first`],
+  ["hub, growth: KB each", rounded(each("hubs")), "", "what was collected meanwhile is taken off"],
   [
     "kernel, one end: KB each",
-    rounded(kernel / 2),
-    `200,000: ${gigabytes(kernel / 2)} GB`,
-    "half of what both ends took",
+    rounded(kernelKb),
+    sums(kernelKb),
+    `half of what both ends took (${empty.slabs === undefined ? "MemAvailable" : "slabinfo and sockstat"})`,
   ],
+  ["hub and kernel: KB each", rounded(hubKb + kernelKb), sums(hubKb + kernelKb), "what a server needs"],
   [
-    "hub and kernel: KB each",
-    rounded(each("hubs") + kernel / 2),
-    `200,000: ${gigabytes(each("hubs") + kernel / 2)} GB`,
-    "what a server needs",
-  ],
-  [
-    "all of it here: KB each",
-    rounded((empty.available - full.available) / connections),
+    "a client of this benchmark: KB each",
+    rounded(each("clients")),
     "",
-    "MemAvailable: with clients, and both ends",
+    "a Node process with the least that holds a stream",
   ],
   ["time to open all: s", rounded(openMs / 1000, 1), `${Math.round((connections / openMs) * 1000)}/s`, ""],
   ["CPU while idle: % of a core", rounded(idleCpu * 100, 1), "", "a heartbeat to each every 15 s"],

@@ -4,14 +4,12 @@
 //
 // One subscriber reads the whole backlog (rewind=all); a thousand read the last `each` of it. After a restart nothing of
 // it is in memory. Events carry 85 bytes of data.
-import fs from "node:fs";
-import os from "node:os";
-import path from "node:path";
 import { startHub } from "./support/hub.mjs";
 import { pinning } from "./support/process.mjs";
 import { startPublisher } from "./support/publisher.mjs";
 import { get, startReaders } from "./support/readers.mjs";
 import { middle, options, progress, report, rounded } from "./support/report.mjs";
+import { scratch } from "./support/scratch.mjs";
 
 const values = options({ backlog: 100_000, each: 10_000, subscribers: 1000, repeats: 3 });
 
@@ -26,45 +24,41 @@ async function read(hub, connections, events, rewind) {
   return { ...result, ms, cpu: hub.cpuSeconds() - before };
 }
 
-const store = fs.mkdtempSync(path.join(os.tmpdir(), "millrace-bench-"));
+const store = scratch();
 const args = ["--store", `disk:${store}`];
 const cases = {
   one: (hub) => read(hub, 1, values.backlog, "all"),
   [`${values.subscribers} at once`]: (hub) => read(hub, values.subscribers, values.each, values.each),
 };
 const rows = [];
-try {
-  let hub = await startHub({ args });
-  const publisher = await startPublisher({ port: hub.port, rate: 0, count: values.backlog });
-  progress(`publishing ${values.backlog} events`);
-  await publisher.run();
-  for (const restarted of [false, true]) {
-    for (const [name, run] of Object.entries(cases)) {
-      const runs = [];
-      for (let at = 1; at <= values.repeats; at++) {
-        progress(`${name}${restarted ? ", after a restart" : ""}, run ${at} of ${values.repeats}`);
-        if (restarted) {
-          await hub.stop();
-          hub = await startHub({ args });
-        }
-        runs.push(await run(hub));
+let hub = await startHub({ args });
+const publisher = await startPublisher({ port: hub.port, rate: 0, count: values.backlog });
+progress(`publishing ${values.backlog} events`);
+await publisher.run();
+for (const restarted of [false, true]) {
+  for (const [name, run] of Object.entries(cases)) {
+    const runs = [];
+    for (let at = 1; at <= values.repeats; at++) {
+      progress(`${name}${restarted ? ", after a restart" : ""}, run ${at} of ${values.repeats}`);
+      if (restarted) {
+        await hub.stop();
+        hub = await startHub({ args });
       }
-      const { deliveries, bytes, cpu, ms } = middle(runs);
-      rows.push({
-        subscribers: name,
-        backlog: deliveries / (name === "one" ? 1 : values.subscribers),
-        "after a restart": restarted ? "yes" : "no",
-        ms: Math.round(ms),
-        "events/s": Math.round((deliveries / ms) * 1000),
-        "MB/s": Math.round(bytes / ms / 1000),
-        "CPU µs/event": rounded((cpu * 1e6) / deliveries, 3),
-      });
+      runs.push(await run(hub));
     }
+    const { deliveries, bytes, cpu, ms } = middle(runs);
+    rows.push({
+      subscribers: name,
+      backlog: deliveries / (name === "one" ? 1 : values.subscribers),
+      "after a restart": restarted ? "yes" : "no",
+      ms: Math.round(ms),
+      "events/s": Math.round((deliveries / ms) * 1000),
+      "MB/s": Math.round(bytes / ms / 1000),
+      "CPU µs/event": rounded((cpu * 1e6) / deliveries, 3),
+    });
   }
-  await hub.stop();
-} finally {
-  fs.rmSync(store, { recursive: true });
 }
+await hub.stop();
 report({
   title: `Replay, medians of ${values.repeats} runs`,
   rows,

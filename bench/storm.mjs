@@ -5,15 +5,13 @@
 // Once only the connections are cut, once the hub is killed (kill -9) and started again on the same store. While they are
 // away `missed` events are published. Meanwhile /health is asked again and again: its slowest answer is how long the hub
 // kept everybody else waiting. Clients here wait for nothing; real ones spread out over the `retry` that they were told.
-import fs from "node:fs";
-import os from "node:os";
-import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startHub } from "./support/hub.mjs";
 import { pinning } from "./support/process.mjs";
 import { startPublisher } from "./support/publisher.mjs";
 import { get, startReaders } from "./support/readers.mjs";
 import { middle, options, progress, report, rounded } from "./support/report.mjs";
+import { scratch } from "./support/scratch.mjs";
 
 const values = options({ clients: 10_000, missed: 100, repeats: 3 });
 
@@ -43,7 +41,7 @@ async function publish(port, count) {
 }
 
 async function once(kill) {
-  const store = fs.mkdtempSync(path.join(os.tmpdir(), "millrace-bench-"));
+  const store = scratch();
   const args = ["--store", `disk:${store}`];
   let hub = await startHub({ args });
   try {
@@ -83,7 +81,6 @@ async function once(kill) {
     return { ms, cpu, slowestMs: await health.stop(), twice: result.twice };
   } finally {
     await hub.stop();
-    fs.rmSync(store, { recursive: true });
   }
 }
 

@@ -40,10 +40,13 @@ async function bestRatio(bound: number, measure: () => Promise<number> | number)
 }
 
 describe.skipIf(!linux)("fan-out", { meta: { skipReason: linux ? "" : "processor time is read from /proc" } }, () => {
-  /** Measured: 1.2 to 1.6, publishing over HTTP included; with a second write for each delivery more than 2. */
+  /**
+   * Measured: 1.2 to 1.6, publishing over HTTP included; with a second write for each delivery more than 2. At higher
+   * rates a server writes several events at once, and is as busy as it can be whatever a write costs.
+   */
   const bound = 1.9;
 
-  test.each(["1000x50", "1000x100"])(`%s/s costs less than ${bound} times what bare sockets cost`, async (load) => {
+  test.each(["1000x50", "500x100"])(`%s/s costs less than ${bound} times what bare sockets cost`, async (load) => {
     const ratio = await bestRatio(bound, async () => {
       const hub = await fanOut(load);
       const ratio = hub["× sockets"] ?? Number.NaN;

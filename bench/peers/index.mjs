@@ -2,11 +2,11 @@ import { createHmac } from "node:crypto";
 import { once } from "node:events";
 import fs from "node:fs";
 import { createServer } from "node:net";
-import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { cpuSeconds, launch, onPath, stop } from "../support/process.mjs";
 import { get } from "../support/readers.mjs";
+import { scratch } from "../support/scratch.mjs";
 import { dataBytes, eventBytes } from "../support/sizes.mjs";
 import { overHttp, startScript, startTimed } from "../support/systems.mjs";
 import { built } from "./built.mjs";
@@ -68,7 +68,7 @@ const server = (name, { missing, files, command, target, publishing }) => ({
   missing,
   async start(load) {
     const port = await freePort();
-    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "millrace-bench-"));
+    const folder = scratch();
     for (const [file, text] of Object.entries(files({ port, folder }))) fs.writeFileSync(path.join(folder, file), text);
     const [file, ...args] = command(folder);
     const child = launch(file, args, { cpu: 0, cwd: folder, stdio: ["ignore", "ignore", "ignore"] });

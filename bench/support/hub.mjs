@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { cpuSeconds, start, stop } from "./process.mjs";
+import { scratch } from "./scratch.mjs";
 
 const bin = path.join(import.meta.dirname, "../../packages/millrace-hub/bin/millrace-hub.js");
 
@@ -12,7 +12,7 @@ const bin = path.join(import.meta.dirname, "../../packages/millrace-hub/bin/mill
  * ready to `{ url, port, pid, cpuSeconds(), stop() }`; `stop` also removes the store.
  */
 export async function startHub({ args = [], cpu = 0, env = {} } = {}) {
-  const store = fs.mkdtempSync(path.join(os.tmpdir(), "millrace-bench-"));
+  const store = scratch();
   const own = args.includes("--store") ? [] : ["--store", `disk:${store}`];
   const flags = ["serve", "--port", "0", "--log-level", "warn", ...own, ...args];
   const child = start(bin, flags, { cpu, env: { ...process.env, ...env } });

@@ -1,13 +1,18 @@
-// Clients that hold streams and come back: node idlers.mjs PORT CONNECTIONS ADDRESS
+// Clients that hold streams and come back: node idlers.mjs PORT CONNECTIONS NETWORK
 //
-// They come from ADDRESS, one of 127.0.0.0/8: each has some 28,000 ports. A client whose stream ends waits as it was told
+// They come from addresses of a NETWORK such as 127.0.2. A client whose stream ends waits as it was told
 // by `retry`, longer after each failure, and goes on behind its last id. Says each half second how many are open, how
 // many have all of the events "n=0;", "n=1;" … so far (`upTo` is told in a message), and how many were lost or came twice.
 import net from "node:net";
 
-const [port, connections, address] = [Number(process.argv[2]), Number(process.argv[3]), process.argv[4]];
+const [port, connections, network] = [Number(process.argv[2]), Number(process.argv[3]), process.argv[4]];
 /** So many connect at a time: more would wait in the server's backlog, and try again after a second. */
 const atOnce = 64;
+/**
+ * An address has some 28,000 ports, but Linux looks for a free one among a quarter of them first: with more taken than
+ * that, each search goes through all of them, and takes a millisecond.
+ */
+const perAddress = 6500;
 /** One place that all reads come to: a buffer for each of ten thousand would be what is measured. */
 const space = Buffer.allocUnsafeSlow(64 * 1024);
 const clients = [];
@@ -49,7 +54,7 @@ function hear(client, length) {
 function connect(client) {
   connecting++;
   const onread = { buffer: space, callback: (length) => hear(client, length) };
-  const socket = net.connect({ port, host: "127.0.0.1", localAddress: address, onread });
+  const socket = net.connect({ port, host: "127.0.0.1", localAddress: client.address, onread });
   const cursor = client.id === "" ? "" : `Last-Event-ID: ${client.id}\r\n`;
   socket.write(
     `GET /events?channel=bench HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAccept: text/event-stream\r\n${cursor}\r\n`,
@@ -89,7 +94,8 @@ process.on("message", (message) => {
   if (message.upTo !== undefined) upTo = message.upTo;
   if (message !== "open") return;
   for (let at = 0; at < connections; at++) {
-    clients.push({ id: "", next: 0, retryMs: 2000, rest: "", open: false, failures: 0 });
+    const address = `${network}.${1 + Math.floor(at / perAddress)}`;
+    clients.push({ address, id: "", next: 0, retryMs: 2000, rest: "", open: false, failures: 0 });
     waiting.push(clients[at]);
   }
   next();

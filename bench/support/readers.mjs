@@ -1,8 +1,8 @@
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { compiled } from "./native.mjs";
 import { launch, lines, stop } from "./process.mjs";
+import { scratch } from "./scratch.mjs";
 
 /** A request for a stream, as the readers send it. */
 export const get = (port, target, headers = "") =>
@@ -34,7 +34,7 @@ export function startReaders({
   native = true,
   cpu = 1,
 }) {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "millrace-bench-"));
+  const folder = scratch();
   const file = path.join(folder, "requests");
   const all = [requests].flat().map((request) => Buffer.from(request));
   fs.writeFileSync(file, Buffer.concat(all.flatMap((bytes) => [Buffer.from(`${bytes.length}\n`), bytes])));
@@ -49,7 +49,7 @@ export function startReaders({
     deliveries = line.deliveries ?? deliveries;
     if (line.warm !== undefined) warmed();
   });
-  child.once("exit", () => fs.rmSync(folder, { recursive: true }));
+  child.once("exit", () => fs.rmSync(folder, { recursive: true, force: true }));
   const done = heard.next((line) => line.done);
   const open = heard.next((line) => line.open === connections);
   done.catch(() => {});

@@ -137,7 +137,10 @@ describe("everyMs", () => {
     expect(dataOf(bob.sink)).toBe("0 2 4 5");
   });
 
-  test("keeps to the rate, however its sink drains, and the last of each key arrives", async () => {
+  test.each([
+    ["of one read", 40],
+    ["of several", 160],
+  ])("keeps to the rate with keys %s, however its sink drains, and the last of each arrives", async (_, keys) => {
     await using all = start();
     const everyMs = 40;
     const { sink } = all.connect({ everyMs });
@@ -159,7 +162,7 @@ describe("everyMs", () => {
     while (performance.now() - startMs < 600) {
       n++;
       await all.hub.publish(
-        Array.from({ length: 40 }, (_, at) => ({
+        Array.from({ length: keys }, (_, at) => ({
           channel: "a",
           key: `k${at}`,
           data: `k${at} ${n} ${"x".repeat(4000)}`,
@@ -167,13 +170,13 @@ describe("everyMs", () => {
       );
       await sleep(1);
     }
-    await until("the last is there", () => sink.events.some(({ data }) => data.startsWith(`k39 ${n} `)));
+    await until("the last is there", () => sink.events.some(({ data }) => data.startsWith(`k${keys - 1} ${n} `)));
     const elapsedMs = performance.now() - startMs;
     expect(n).toBeGreaterThan(50);
-    for (let at = 0; at < 40; at++) {
+    for (let at = 0; at < keys; at++) {
       const own = sink.events.filter(({ data }) => data.startsWith(`k${at} `));
       expect(own.length).toBeLessThanOrEqual(elapsedMs / everyMs + 2);
-      expect(own.length).toBeGreaterThan(2);
+      if (keys === 40) expect(own.length).toBeGreaterThan(2);
       const numbers = own.map(({ data }) => Number(data.split(" ")[1]));
       expect(numbers).toEqual(numbers.toSorted((x, y) => x - y));
       expect(numbers.at(-1)).toBe(n);

@@ -687,10 +687,13 @@ export function logContract(name: string, start: StartSubject): void {
           const held = new Map<string, string>();
           const got: number[] = [];
           let { entries, next } = await subject.log.read({ selection, after, limitBytes, conflate: true });
-          for (let appends = 0; ; ) {
+          const place = ({ channel, key }: { channel: string; key: string | undefined }) =>
+            JSON.stringify([channel, key]);
+          let appends = 0;
+          for (;;) {
             for (const entry of entries) {
               const data = fields(entry).data ?? "";
-              if (entry.key !== undefined) held.set(JSON.stringify([entry.channel, entry.key]), data);
+              if (entry.key !== undefined) held.set(place(entry), data);
               got.push(entry.sequence);
             }
             if (next >= subject.log.tail) break;
@@ -699,12 +702,15 @@ export function logContract(name: string, start: StartSubject): void {
           }
           expect(got, `seed ${seed}`).toEqual([...new Set(got)].sort((x, y) => x - y));
           const expected = new Map<string, string>();
+          const unkeyed: number[] = [];
           const retained = new Set((await readAll(subject.log, selection)).entries.map(({ sequence }) => sequence));
           for (const [at, { channel, key, data }] of published.entries()) {
             if (at + 1 <= after || !retained.has(at + 1)) continue;
-            if (key !== undefined) expected.set(JSON.stringify([channel, key]), data);
-            else expect(got, `seed ${seed}`).toContain(at + 1);
+            if (key !== undefined) expected.set(place({ channel, key }), data);
+            else unkeyed.push(at + 1);
           }
+          expect(got, `seed ${seed}`).toEqual(expect.arrayContaining(unkeyed));
+          if (appends === 0) expect(got.length, `seed ${seed}`).toBe(expected.size + unkeyed.length);
           for (const [key, data] of expected) expect(held.get(key), `seed ${seed}, ${key}`).toBe(data);
         }
       });

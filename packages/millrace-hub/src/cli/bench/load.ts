@@ -45,8 +45,11 @@ export interface Load {
   stop(): void;
 }
 
-/** A source address has some 28,000 ports; another loopback address has as many. */
-const perAddress = 20_000;
+/**
+ * A source address has some 28,000 ports, and another loopback address as many. But of one that is asked for, Linux looks
+ * for a free port among a quarter of them first, and when those are taken each search takes a millisecond.
+ */
+const perAddress = 7000;
 /** So many are begun without a look at what has come: the time to open is to be the server's. */
 const atOnce = 20;
 const bufferBytes = 64 * 1024;
