@@ -12,16 +12,22 @@ export class Batch {
   readonly #slice: Slice;
   /** The log's count of drops when it was read. */
   readonly drops: number;
+  /** Sequence of the log's newest entry when it was read. */
+  readonly tail: number;
+  /** About what it takes, in bytes. */
+  readonly size: number;
   readonly #form: Form;
   /** All entries encoded, and where each begins in that. */
   #encoded: { readonly bytes: Buffer; readonly starts: readonly number[] } | undefined;
   /** Its parts by their first entry: the same Buffer for all who need the same part. */
   readonly #parts = new Map<number, Buffer>();
 
-  constructor(parts: Pick<Batch, "after" | "knownDrops" | "drops"> & { slice: Slice; form: Form }) {
+  constructor(parts: Pick<Batch, "after" | "knownDrops" | "drops" | "tail"> & { slice: Slice; form: Form }) {
     this.after = parts.after;
     this.knownDrops = parts.knownDrops;
     this.drops = parts.drops;
+    this.tail = parts.tail;
+    this.size = parts.slice.entries.reduce((bytes, { start, end }) => bytes + end - start, 0);
     this.#slice = parts.slice;
     this.#form = parts.form;
   }

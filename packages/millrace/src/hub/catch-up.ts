@@ -21,17 +21,23 @@ export interface CatchUpParts {
  */
 const conflatedBytes = 4 * chunkBytes;
 
-/** Batches that are kept for others while anyone waits to read. */
-const mostShared = 16;
+/**
+ * What is kept for others who need the same: bytes, batches, and how long after the last read. A thousand who begin at
+ * one place are soon a megabyte apart, and those who wait for their sockets come back to it.
+ */
+const sharedBytes = 4 * 1024 * 1024;
+const mostShared = 128;
+const sharedMs = 1000;
 
 /** Reads the log for those behind its tail, a bounded batch for each in turn. */
 export class CatchUp {
   readonly #parts: CatchUpParts;
   #queue: Subscriber[] = [];
   #scheduled = false;
-  /** What the members of a group all read, and what was read of that: for as long as anyone waits to read. */
+  /** What the members of a group all read, and what was read of that: the newest first. */
   readonly #selections = new Map<Group<Subscriber>, Selection>();
   #shared: { readonly group: Group<Subscriber>; readonly batch: Batch }[] = [];
+  #idle: NodeJS.Timeout | undefined;
 
   constructor(parts: CatchUpParts) {
     this.#parts = parts;
@@ -59,10 +65,14 @@ export class CatchUp {
     // Those whose turn did not come are first in the next one.
     this.#queue = queue.slice(at).concat(this.#queue);
     if (this.#queue.length > 0) this.#schedule();
-    else {
-      this.#selections.clear();
-      this.#shared = [];
-    }
+    else this.#idle ??= setTimeout(() => this.#forget(), sharedMs).unref();
+  }
+
+  #forget(): void {
+    this.#idle = undefined;
+    if (this.#queue.length > 0) return;
+    this.#selections.clear();
+    this.#shared = [];
   }
 
   #readFor(subscriber: Subscriber): void {
@@ -86,15 +96,28 @@ export class CatchUp {
   }
 
   #batchFor(subscriber: Subscriber): MaybePromise<Batch> {
-    const { cursor, knownDrops, group } = subscriber;
+    const { cursor, group } = subscriber;
     if (!this.#parts.log.isQuiet(subscriber.ownChannels, cursor))
       return this.#batchOf(subscriber, subscriber.selection);
     // Nothing is its own: it reads what all of its group do.
-    const known = this.#shared.find((each) => each.group === group && each.batch.serves(cursor, knownDrops));
+    const known = this.#shared.find((each) => each.group === group && this.#serves(each.batch, subscriber));
     if (known) return known.batch;
     const batch = this.#batchOf(subscriber, this.#selectionOf(group));
-    if (!(batch instanceof Promise)) this.#shared = [{ group, batch }, ...this.#shared.slice(0, mostShared - 1)];
+    if (!(batch instanceof Promise)) this.#share(group, batch);
     return batch;
+  }
+
+  /** What was the latest of a key when it was read may be so no longer: where that matters, only of an unchanged log. */
+  #serves(batch: Batch, { cursor, knownDrops, group }: Subscriber): boolean {
+    return batch.serves(cursor, knownDrops) && (!group.conflate || batch.tail === this.#parts.log.tail);
+  }
+
+  #share(group: Group<Subscriber>, batch: Batch): void {
+    let bytes = 0;
+    this.#shared = [{ group, batch }, ...this.#shared.slice(0, mostShared - 1)].filter((each) => {
+      bytes += each.batch.size;
+      return bytes <= sharedBytes;
+    });
   }
 
   #selectionOf(group: Group<Subscriber>): Selection {
@@ -109,11 +132,11 @@ export class CatchUp {
 
   #batchOf({ cursor: after, knownDrops, group }: Subscriber, selection: Selection): MaybePromise<Batch> {
     const { log } = this.#parts;
-    const { drops } = log;
+    const { drops, tail } = log;
     const { conflate } = group;
     const limitBytes = conflate ? conflatedBytes : chunkBytes;
     const slice = log.read({ selection, after, knownDrops, limitBytes, conflate });
-    const parts = { after, knownDrops, drops, form: group.form };
+    const parts = { after, knownDrops, drops, tail, form: group.form };
     // One that has come for the first time need not wait: it reads whatever is there.
     const through = after < group.releasedThrough ? group.releasedThrough : Infinity;
     return slice instanceof Promise

@@ -35,6 +35,7 @@ export function showProgress(read: () => Promise<Counts>, asked: number, phase: 
   let stopped = false;
   const timer = setInterval(show, isTTY ? terminalMs : fileMs);
   return () => {
+    if (stopped) return;
     stopped = true;
     clearInterval(timer);
     if (isTTY) process.stderr.write("\r\x1b[K");
