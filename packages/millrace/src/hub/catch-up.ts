@@ -29,6 +29,14 @@ const sharedBytes = 4 * 1024 * 1024;
 const mostShared = 128;
 const sharedMs = 1000;
 
+/** A read that is under way, and who else needs just that. */
+interface Coming {
+  readonly group: Group<Subscriber>;
+  readonly after: number;
+  readonly knownDrops: number;
+  readonly waiting: Subscriber[];
+}
+
 /** Reads the log for those behind its tail, a bounded batch for each in turn. */
 export class CatchUp {
   readonly #parts: CatchUpParts;
@@ -37,6 +45,7 @@ export class CatchUp {
   /** What the members of a group all read, and what was read of that: the newest first. */
   readonly #selections = new Map<Group<Subscriber>, Selection>();
   #shared: { readonly group: Group<Subscriber>; readonly batch: Batch }[] = [];
+  readonly #coming = new Set<Coming>();
   #idle: NodeJS.Timeout | undefined;
 
   constructor(parts: CatchUpParts) {
@@ -77,34 +86,57 @@ export class CatchUp {
 
   #readFor(subscriber: Subscriber): void {
     if (subscriber.state !== "reading") return;
-    const { take, onError } = this.#parts;
-    const { group } = subscriber;
-    const failed = (error: unknown) => onError(subscriber, error);
+    const { log, take, onError } = this.#parts;
+    const { cursor, group } = subscriber;
     try {
-      const batch = this.#batchFor(subscriber);
-      if (batch instanceof Promise) batch.then((read) => this.#taken(subscriber, group, read)).catch(failed);
-      else take(subscriber, batch);
+      // With nothing of its own it reads what all of its group do.
+      const shares = log.isQuiet(subscriber.ownChannels, cursor);
+      const known = shares && this.#known(subscriber);
+      if (known) take(subscriber, known);
+      if (known || (shares && this.#waits(subscriber))) return;
+      const batch = this.#batchOf(subscriber, shares ? this.#selectionOf(group) : subscriber.selection);
+      if (batch instanceof Promise) void this.#await(subscriber, batch, shares);
+      else {
+        if (shares) this.#share(group, batch);
+        take(subscriber, batch);
+      }
     } catch (error) {
-      failed(error);
+      onError(subscriber, error);
     }
   }
 
-  /** With another selection since, a batch would move the cursor past what it has not read of the new one. */
-  #taken(subscriber: Subscriber, group: Subscriber["group"], batch: Batch): void {
-    if (subscriber.group === group) this.#parts.take(subscriber, batch);
-    else this.add(subscriber);
+  async #await(subscriber: Subscriber, read: Promise<Batch>, shares: boolean): Promise<void> {
+    const { cursor: after, knownDrops, group } = subscriber;
+    const coming: Coming = { group, after, knownDrops, waiting: [] };
+    if (shares && !group.conflate) this.#coming.add(coming);
+    try {
+      const batch = await read;
+      if (shares) this.#share(group, batch);
+      // With another selection since, a batch would move the cursor past what it has not read of the new one.
+      if (subscriber.group === group) this.#parts.take(subscriber, batch);
+      else this.add(subscriber);
+    } catch (error) {
+      this.#parts.onError(subscriber, error);
+    }
+    this.#coming.delete(coming);
+    // In turns, like all others: a thousand writes at once would hold everyone up.
+    for (const each of coming.waiting) this.add(each);
   }
 
-  #batchFor(subscriber: Subscriber): MaybePromise<Batch> {
-    const { cursor, group } = subscriber;
-    if (!this.#parts.log.isQuiet(subscriber.ownChannels, cursor))
-      return this.#batchOf(subscriber, subscriber.selection);
-    // Nothing is its own: it reads what all of its group do.
-    const known = this.#shared.find((each) => each.group === group && this.#serves(each.batch, subscriber));
-    if (known) return known.batch;
-    const batch = this.#batchOf(subscriber, this.#selectionOf(group));
-    if (!(batch instanceof Promise)) this.#share(group, batch);
-    return batch;
+  /** Whether another reads just what it needs, and it waits for that. */
+  #waits(subscriber: Subscriber): boolean {
+    const { cursor, knownDrops, group } = subscriber;
+    for (const coming of this.#coming) {
+      if (coming.group !== group || coming.after !== cursor || coming.knownDrops !== knownDrops) continue;
+      coming.waiting.push(subscriber);
+      return true;
+    }
+    return false;
+  }
+
+  #known(subscriber: Subscriber): Batch | undefined {
+    const { group } = subscriber;
+    return this.#shared.find((each) => each.group === group && this.#serves(each.batch, subscriber))?.batch;
   }
 
   /** What was the latest of a key when it was read may be so no longer: where that matters, only of an unchanged log. */

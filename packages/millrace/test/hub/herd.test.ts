@@ -3,6 +3,7 @@ import { Hub } from "../../src/hub/index.js";
 import { createMemoryLog, type Log } from "../../src/log/index.js";
 import { parseSelection } from "../../src/protocol/index.js";
 import { RecordingSink } from "./recording-sink.js";
+import { slowLog } from "./slow-log.js";
 import { until } from "./until.js";
 
 /** The same log, and how often it is read. */
@@ -20,8 +21,11 @@ function counted(log: Log): { log: Log; reads: () => number } {
 
 const datas = ({ events }: RecordingSink) => events.filter(({ type }) => type === "message").map(({ data }) => data);
 
-test("those who come back together share reads, each gets just what it has missed", async () => {
-  const { log, reads } = counted(createMemoryLog());
+test.each([
+  ["memory", 0],
+  ["a store that takes its time", 3],
+])("those who come back together share reads of %s, each gets just what it has missed", async (_, turns) => {
+  const { log, reads } = counted(slowLog(createMemoryLog(), () => turns));
   const hub = new Hub({ log, heartbeatMs: 0 });
   // About three batches of 64 KiB.
   const ids = await hub.publish(
