@@ -1,23 +1,34 @@
 // Compressed streams beside plain ones: bytes, and processor time a delivery, of one hub and all its readers.
 //
-//   npm run build && npm run bench -- compression     (--subscribers 1000 --seconds 8 --repeats 3 --only "one" --json)
+//   npm run build && npm run bench -- compression [OPTIONS]
 //
 // Events are ticks of a market of about 115 bytes each, whose price, size and time change. Both kinds take turns. Linux
 // only: processor time is read from /proc; zlib's threads are in it.
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startHub } from "./support/hub.mjs";
+import { only, options } from "./support/options.mjs";
 import { message, pinning, start, stop } from "./support/process.mjs";
-import { middle, options, progress, report, rounded } from "./support/report.mjs";
+import { middle, progress, report, rounded } from "./support/report.mjs";
 
-const values = options({ subscribers: 1000, seconds: 8, repeats: 3, only: undefined });
+const values = options({
+  subscribers: { default: 1000, help: "streams of one channel" },
+  seconds: { default: 8, help: "how long each run publishes, in seconds" },
+  repeats: { default: 3, help: "runs of each; the median is shown" },
+  only: { help: "loads, by a part of their names; commas between" },
+});
 
 /** `batch`: events in each of twenty requests a second. `newcomers`: streams a second that come and go. */
-const loads = [
+const all = [
   { name: "20/s, one at a time", batch: 1, newcomers: 0 },
   { name: "20/s, and someone comes every second", batch: 1, newcomers: 1 },
   { name: "200/s, in batches of 10", batch: 10, newcomers: 0 },
-].filter(({ name }) => values.only === undefined || name.includes(values.only));
+];
+const chosen = only(
+  values.only,
+  all.map(({ name }) => name),
+);
+const loads = all.filter(({ name }) => chosen.includes(name));
 
 const symbols = ["AAPL", "MSFT", "NVDA", "TSLA", "AMZN", "META", "GOOG", "ORCL"];
 const prices = new Map();

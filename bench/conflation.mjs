@@ -1,6 +1,6 @@
 // Conflation: 1,000 symbols that change 20,000 times a second, for clients that read fast and slowly.
 //
-//   npm run build && npm run bench -- conflation   (--symbols 1000 --rate 20000 --clients 20 --seconds 15 --kilobytes 0,1000 --json)
+//   npm run build && npm run bench -- conflation [OPTIONS]
 //
 // The same feed as it is, with conflate=1, and with every=250ms. `--kilobytes`: what a client reads a second; 0: all it can.
 // `age` is how old the newest value is that a client has, looked at ten times a second. What lies in the kernel's buffers
@@ -9,10 +9,21 @@
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startHub } from "./support/hub.mjs";
+import { numbers, options } from "./support/options.mjs";
 import { message, pinning, start, stop } from "./support/process.mjs";
-import { median, options, progress, report, rounded } from "./support/report.mjs";
+import { median, progress, report, rounded } from "./support/report.mjs";
 
-const values = options({ symbols: 1000, rate: 20_000, clients: 20, seconds: 15, kilobytes: "0,1000" });
+const values = options({
+  symbols: { default: 1000, help: "keys of the channel" },
+  rate: { default: 20_000, help: "updates a second of all symbols" },
+  clients: { default: 20, help: "streams of the channel" },
+  seconds: { default: 15, help: "how long each is measured, in seconds" },
+  kilobytes: {
+    default: "0,1000",
+    parse: numbers({ zero: true }),
+    help: "KB that a client reads a second; 0: all it can",
+  },
+});
 const { symbols, rate, clients, seconds } = values;
 const script = (name) => path.join(import.meta.dirname, "support", name);
 const warmSeconds = 3;
@@ -58,7 +69,7 @@ async function measure(query, kilobytes) {
 }
 
 const rows = [];
-for (const kilobytes of values.kilobytes.split(",").map(Number)) {
+for (const kilobytes of values.kilobytes) {
   for (const [name, query] of [
     ["all", ""],
     ["conflate=1", "&conflate=1"],

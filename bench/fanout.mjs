@@ -1,29 +1,42 @@
 // Fan-out: all subscribers on one channel, from 50 to 20,000 events/s, beside bare sockets and a C loop.
 //
-//   npm run build && npm run bench -- fanout     (--loads 1000x50,1000x5000 --repeats 3 --seconds 4 --only hub,sockets --peers --json)
+//   npm run build && npm run bench -- fanout [OPTIONS]
 //
 // A load is SUBSCRIBERSxEVENTS-A-SECOND. The systems take turns, so that whatever else the machine does meets all of them.
 // `bare Node sockets` writes one shared Buffer to each socket: a ratio of 1 to it means that log, cursors, channels and
 // publishing cost nothing. The C loop is what one system call a delivery costs on this machine. --peers adds what
 // `node bench/peers/install.mjs` has installed. Linux only: processor time is read from /proc.
 import { measure } from "./support/measure.mjs";
+import { only, options } from "./support/options.mjs";
 import { pinning } from "./support/process.mjs";
-import { middle, options, progress, report, rounded } from "./support/report.mjs";
+import { middle, progress, report, rounded } from "./support/report.mjs";
 import { bareSockets, hub, sendLoop } from "./support/systems.mjs";
 
 const usual = "1000x50,1000x400,1000x5000,1000x10000,1000x20000,10000x5,10000x40";
-const values = options({ loads: usual, repeats: 3, seconds: 4, only: undefined, peers: false, nodeReader: false });
-
-const loads = values.loads.split(",").map((text) => {
-  const [, subscribers, rate] = /^(\d+)x(\d+)$/.exec(text) ?? [];
-  if (rate === undefined) throw new Error(`--loads is like ${usual}; this is no load: ${text}`);
-  return { subscribers: Number(subscribers), rate: Number(rate), seconds: values.seconds };
+const values = options({
+  loads: { default: usual, parse: parseLoads, help: "SUBSCRIBERSxEVENTS-A-SECOND, commas between" },
+  repeats: { default: 3, help: "runs of each; the median is shown" },
+  seconds: { default: 4, help: "how long each run is measured, in seconds" },
+  only: { help: "systems, by parts of their names; commas between" },
+  peers: { default: false, help: "also what bench/peers/install.mjs has installed" },
+  nodeReader: { default: false, help: "read with Node also where there is a gcc" },
 });
+
+function parseLoads(texts) {
+  return texts.split(",").map((text) => {
+    const [, subscribers, rate] = /^([1-9]\d{0,6})x([1-9]\d{0,6})$/.exec(text) ?? [];
+    if (rate === undefined) throw new Error("loads such as 1000x50,1000x5000");
+    return { subscribers: Number(subscribers), rate: Number(rate) };
+  });
+}
+
 const peers = values.peers ? (await import("./peers/index.mjs")).peers : [];
-const only = values.only?.toLowerCase().split(",");
+const all = [hub(), bareSockets, sendLoop, ...peers];
+const names = all.map(({ name }) => name);
+const chosen = only(values.only, names, values.peers ? "" : ", and others with --peers");
 const skipped = [];
-const systems = [hub(), bareSockets, sendLoop, ...peers].filter((system) => {
-  if (only !== undefined && !only.some((name) => system.name.toLowerCase().includes(name))) return false;
+const systems = all.filter((system) => {
+  if (!chosen.includes(system.name)) return false;
   const missing = system.missing?.();
   if (missing !== undefined) skipped.push(`${system.name}: ${missing}`);
   return missing === undefined;
@@ -33,7 +46,8 @@ const systems = [hub(), bareSockets, sendLoop, ...peers].filter((system) => {
 const warmSeconds = 1;
 
 /** A system that is behind has half as long again to deliver the rest; what has not come by then is not delivered. */
-async function once(system, { subscribers, rate, seconds }) {
+async function once(system, { subscribers, rate }) {
+  const { seconds } = values;
   const count = Math.round(rate * (seconds + warmSeconds));
   const warm = subscribers * rate * warmSeconds;
   const server = await system.start({ subscribers, rate, count });
@@ -53,7 +67,7 @@ async function once(system, { subscribers, rate, seconds }) {
 }
 
 const rows = [];
-for (const load of loads) {
+for (const load of values.loads) {
   const name = `${load.subscribers} × ${load.rate}/s`;
   const measured = new Map(systems.map((system) => [system, []]));
   for (let run = 1; run <= values.repeats; run++) {

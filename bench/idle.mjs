@@ -1,6 +1,6 @@
 // Idle: as many idle streams as this machine's limits allow, their memory with the kernel's, and the herd after a crash.
 //
-//   npm run build && npm run bench -- idle     (--connections 200000 --perHub 0 --retry 0 --json)
+//   npm run build && npm run bench -- idle [OPTIONS]
 //
 // Several hubs on one core, each with a disk store of its own, as many as open files for one process make necessary; on the
 // other core as many processes with clients, from several loopback addresses each, since one has some 28,000 ports. Of
@@ -12,10 +12,17 @@ import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startHub } from "./support/hub.mjs";
+import { options } from "./support/options.mjs";
 import { message, pinning, start, stop } from "./support/process.mjs";
-import { options, progress, report, rounded } from "./support/report.mjs";
+import { progress, report, rounded } from "./support/report.mjs";
 
-const values = options({ connections: 200_000, perHub: 0, retry: 0 });
+const values = options({
+  connections: { default: 200_000, help: "streams, or fewer where a limit is lower" },
+  perHub: { default: 0, least: 0, help: "streams of one hub at most; 0: as many as open files allow" },
+  retry: { default: 0, least: 0, help: "seconds that clients are told to wait; 0: by the number of streams" },
+});
+/** Fewer do not stand out of what a process takes by itself. */
+const leastToTell = 5000;
 const [before, missed] = [5, 10];
 const ownFiles = 400;
 const mostPerHub = 100_000;
@@ -165,8 +172,8 @@ const kernelKb =
     : each("slabs") + each("tcpKb")) / 2;
 const hubKb = full.hubs / connections;
 const sums = (kb) => `200,000: ${rounded((kb * 200_000) / 1024 ** 2)} GB`;
-const rows = [
-  ["streams", connections, "", ""],
+const tooFew = `too few connections to tell: ${leastToTell.toLocaleString("en-US")} are the least`;
+const memoryRows = [
   ["hub, all of it: KB each", rounded(hubKb), sums(hubKb), `${count} processes, with what they had at first`],
   ["hub, growth: KB each", rounded(each("hubs")), "", "what was collected meanwhile is taken off"],
   [
@@ -182,6 +189,10 @@ const rows = [
     "",
     "a Node process with the least that holds a stream",
   ],
+];
+const rows = [
+  ["streams", connections, "", ""],
+  ...(connections < leastToTell ? [["memory", tooFew, "", ""]] : memoryRows),
   ["time to open all: s", rounded(openMs / 1000, 1), `${Math.round((connections / openMs) * 1000)}/s`, ""],
   ["CPU while idle: % of a core", rounded(idleCpu * 100, 1), "", "a heartbeat to each every 15 s"],
   ["kill -9, hubs answer again: s", rounded(startedMs / 1000, 1), "", ""],

@@ -28,6 +28,7 @@ else if (!names.includes(given) && !(given in parts)) {
   process.stderr.write(`There is no benchmark "${given}"; there are\n${list()}`);
   process.exit(2);
 }
+if (given === "--help") process.stderr.write("npm run bench -- NAME --help shows what one can be told.\n");
 if (given === "--help" || given === "--list") process.exit();
 const [name, ...args] = named ? [...(parts[given] ?? [given]), ...rest] : ["fanout", ...process.argv.slice(2)];
 const { status } = spawnSync(process.execPath, [path.join(folder, `${name}.mjs`), ...args], { stdio: "inherit" });

@@ -1,6 +1,6 @@
 // Memory: 10,000 idle streams that hear nothing but heartbeats, and what the server's process has grown by for each.
 //
-//   npm run build && npm run bench -- memory            (--connections 10000 --only hub --json)
+//   npm run build && npm run bench -- memory [OPTIONS]
 //
 // Beside the hub, one after the other: a bare node:http server that holds its responses, and a bare net server that
 // holds its sockets. Linux only: memory is read from /proc. Nothing is collected from outside; a process counts as
@@ -9,11 +9,16 @@ import fs from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startHub } from "./support/hub.mjs";
+import { only, options } from "./support/options.mjs";
 import { message, pinning, start, stop } from "./support/process.mjs";
-import { options, progress, report, rounded } from "./support/report.mjs";
+import { progress, report, rounded } from "./support/report.mjs";
 
 const here = import.meta.dirname;
-const values = options({ connections: 10_000, only: undefined });
+const values = options({
+  // Fewer do not stand out of what a process takes by itself.
+  connections: { default: 10_000, least: 5000, help: "streams, of which each end is an open file" },
+  only: { help: "servers, by parts of their names; commas between" },
+});
 const { connections } = values;
 
 /** Memory of a process, in KiB: all that is resident, and what nobody else shares. */
@@ -77,9 +82,8 @@ const servers = {
   "net, socket held": () => startBare("net"),
 };
 const rows = [];
-for (const [name, starting] of Object.entries(servers)) {
-  if (values.only && !name.includes(values.only)) continue;
+for (const name of only(values.only, Object.keys(servers))) {
   progress(`${name}: until it has settled`);
-  rows.push(await measure(name, starting()));
+  rows.push(await measure(name, servers[name]()));
 }
 report({ title: "Memory of idle streams", rows, notes: [`${pinning}; Node ${process.version}.`], json: values.json });

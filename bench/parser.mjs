@@ -1,6 +1,6 @@
 // Parser: the event-stream parser in ten shapes of streams, beside the npm package eventsource-parser on the same bytes.
 //
-//   npm run build && npm run bench -- parser     (--runs 9 --shape NAME --json)
+//   npm run build && npm run bench -- parser [OPTIONS]
 //
 // `node bench/peers/install.mjs npm` installs eventsource-parser. It takes strings, so its time includes the streaming
 // TextDecoder that its users need in front of it.
@@ -8,12 +8,14 @@ import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { median, options, progress, report, rounded } from "./support/report.mjs";
+import { options, wrong } from "./support/options.mjs";
+import { median, progress, report, rounded } from "./support/report.mjs";
 
-const values = options({ runs: 9, shape: undefined });
-const { createParser } = await import("millrace/protocol").catch((cause) => {
-  throw new Error("millrace/protocol is not built: npm run build", { cause });
+const values = options({
+  runs: { default: 9, help: "runs of each shape; the median is shown" },
+  shape: { help: "one shape, by its whole name" },
 });
+const { createParser } = await import("millrace/protocol"); // not at the top: it may not be built
 const theirs = await loadEventsourceParser();
 
 const tick = (i, name) =>
@@ -74,7 +76,7 @@ if (values.shape === undefined) {
   print(rows);
 } else {
   const makeChunks = shapes[values.shape];
-  if (!makeChunks) throw new Error(`--shape ${values.shape}: known are ${Object.keys(shapes).join(" | ")}`);
+  if (!makeChunks) wrong(`--shape: there is no "${values.shape}"; there are ${Object.keys(shapes).join(" | ")}`);
   print([measure(values.shape, makeChunks())]);
 }
 

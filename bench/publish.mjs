@@ -2,7 +2,7 @@
 // in the same run. The hub with its disk store at the default durability, and node:http, on one core in turn; the load on
 // the other (support/publishers.mjs).
 //
-//   npm run build && node bench/publish.mjs            (--repeats 3 --seconds 5 --only single,ndjson,latency --json)
+//   npm run build && npm run bench -- publish [OPTIONS]
 //
 // - single: 64 keep-alive connections that post one event each time; beside it `hello world`, which neither reads a body nor
 //   keeps anything. A ratio of 1 means that publishing costs what the emptiest server does.
@@ -11,12 +11,18 @@
 //   waiting socket. µs are of processor time a publish, the processor's other work included: at 50/s everything is cold.
 import path from "node:path";
 import { startHub } from "./support/hub.mjs";
+import { only, options } from "./support/options.mjs";
 import { cpuSeconds, message, pinning, start, stop } from "./support/process.mjs";
-import { middle, options, progress, report, rounded } from "./support/report.mjs";
+import { middle, progress, report, rounded } from "./support/report.mjs";
 
-const { repeats, seconds, only, json } = options({ repeats: 3, seconds: 5, only: "single,ndjson,latency" });
+const values = options({
+  repeats: { default: 3, help: "runs of each; the median is shown" },
+  seconds: { default: 5, help: "how long each run is measured, in seconds" },
+  only: { help: "single, ndjson, latency; commas between" },
+});
+const { repeats, seconds, json } = values;
 const support = (name) => path.join(import.meta.dirname, "support", name);
-const wanted = new Set(only.split(","));
+const wanted = new Set(only(values.only, ["single", "ndjson", "latency"]));
 
 const connections = 64;
 const batch = 1000;

@@ -1,17 +1,24 @@
 // Replay: how fast one subscriber, and a thousand at once, catch up with a backlog, also after a restart of the hub.
 //
-//   npm run build && npm run bench -- replay     (--backlog 100000 --each 10000 --subscribers 1000 --repeats 3 --json)
+//   npm run build && npm run bench -- replay [OPTIONS]
 //
 // One subscriber reads the whole backlog (rewind=all); a thousand read the last `each` of it. After a restart nothing of
 // it is in memory. Events carry 85 bytes of data.
 import { startHub } from "./support/hub.mjs";
+import { options, wrong } from "./support/options.mjs";
 import { pinning } from "./support/process.mjs";
 import { startPublisher } from "./support/publisher.mjs";
 import { get, startReaders } from "./support/readers.mjs";
-import { middle, options, progress, report, rounded } from "./support/report.mjs";
+import { middle, progress, report, rounded } from "./support/report.mjs";
 import { scratch } from "./support/scratch.mjs";
 
-const values = options({ backlog: 100_000, each: 10_000, subscribers: 1000, repeats: 3 });
+const values = options({
+  backlog: { default: 100_000, help: "events that one subscriber reads" },
+  each: { default: 10_000, help: "events that each of many subscribers reads, of the same backlog" },
+  subscribers: { default: 1000, help: "subscribers that read at once" },
+  repeats: { default: 3, help: "runs of each; the median is shown" },
+});
+if (values.each > values.backlog) wrong("--each is larger than --backlog: give --each less, or --backlog more");
 
 async function read(hub, connections, events, rewind) {
   const requests = get(hub.port, `/events?channel=bench&rewind=${rewind}`);

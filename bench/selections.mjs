@@ -1,17 +1,28 @@
 // Selections: 1,000 subscribers, each with 20 of 1,000 channels of its own choice, 20,000 events/s; also with every=50ms.
 //
-//   npm run build && npm run bench -- selections     (--subscribers 1000 --channels 1000 --each 20 --rate 20000 --repeats 3 --json)
+//   npm run build && npm run bench -- selections [OPTIONS]
 //
 // No two subscribers share a batch here: what can be shared are the bytes of each event. With `every` each of them is
 // written to 20 times a second, and gets of a channel the latest event of its key; so there CPU per second is what counts.
 import { startHub } from "./support/hub.mjs";
 import { measure } from "./support/measure.mjs";
+import { options, wrong } from "./support/options.mjs";
 import { pinning } from "./support/process.mjs";
 import { get } from "./support/readers.mjs";
-import { middle, options, progress, report, rounded } from "./support/report.mjs";
+import { middle, progress, report, rounded } from "./support/report.mjs";
 import { overHttp } from "./support/systems.mjs";
 
-const values = options({ subscribers: 1000, channels: 1000, each: 20, rate: 20_000, seconds: 5, repeats: 3 });
+const values = options({
+  subscribers: { default: 1000, help: "streams" },
+  channels: { default: 1000, help: "channels in all" },
+  each: { default: 20, help: "channels of each stream" },
+  rate: { default: 20_000, help: "events a second on all channels together" },
+  seconds: { default: 5, help: "how long each run publishes, in seconds" },
+  repeats: { default: 3, help: "runs of each; the median is shown" },
+});
+if (values.each > values.channels) wrong("--each is larger than --channels: give --each less, or --channels more");
+if (values.rate * values.seconds < values.channels)
+  wrong("too few events to tell: give --rate more, or --channels less");
 const names = Array.from({ length: values.channels }, (_, at) => `market/${at}`);
 const selections = Array.from({ length: values.subscribers }, (_, at) => choose(at));
 

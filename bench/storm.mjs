@@ -1,19 +1,24 @@
 // Storm: 10,000 clients are dropped at once, and all come back at once for what they have missed.
 //
-//   npm run build && npm run bench -- storm     (--clients 10000 --missed 100 --repeats 3 --json)
+//   npm run build && npm run bench -- storm [OPTIONS]
 //
 // Once only the connections are cut, once the hub is killed (kill -9) and started again on the same store. While they are
 // away `missed` events are published. Meanwhile /health is asked again and again: its slowest answer is how long the hub
 // kept everybody else waiting. Clients here wait for nothing; real ones spread out over the `retry` that they were told.
 import { setTimeout as sleep } from "node:timers/promises";
 import { startHub } from "./support/hub.mjs";
+import { options } from "./support/options.mjs";
 import { pinning } from "./support/process.mjs";
 import { startPublisher } from "./support/publisher.mjs";
 import { get, startReaders } from "./support/readers.mjs";
-import { middle, options, progress, report, rounded } from "./support/report.mjs";
+import { middle, progress, report, rounded } from "./support/report.mjs";
 import { scratch } from "./support/scratch.mjs";
 
-const values = options({ clients: 10_000, missed: 100, repeats: 3 });
+const values = options({
+  clients: { default: 10_000, help: "streams that are dropped, and come back" },
+  missed: { default: 100, help: "events that are published while they are away" },
+  repeats: { default: 3, help: "runs of each; the median is shown" },
+});
 
 /** Asks for /health without a pause until it is stopped; `stop` resolves to the slowest answer. */
 function watchHealth(url) {

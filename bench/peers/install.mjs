@@ -6,6 +6,7 @@
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
+import { wrong } from "../support/options.mjs";
 import { onPath } from "../support/process.mjs";
 import { built } from "./built.mjs";
 
@@ -38,8 +39,17 @@ const steps = {
 };
 
 const names = process.argv.slice(2);
-for (const name of names.length > 0 ? names : Object.keys(steps)) {
-  if (!(name in steps)) throw new Error(`there is no ${name} to install; there are ${Object.keys(steps).join(", ")}`);
+const known = Object.keys(steps);
+if (names.includes("--help")) {
+  process.stdout.write(
+    `node bench/peers/install.mjs [NAME…] installs what is measured beside; without a name all of\n`,
+  );
+  process.stdout.write(`${known.join(", ")}\n`);
+  process.exit();
+}
+const unknown = names.find((name) => !known.includes(name));
+if (unknown !== undefined) wrong(`there is no ${unknown} to install; there are ${known.join(", ")}`);
+for (const name of names.length > 0 ? names : known) {
   process.stderr.write(`${name} …\n`);
   try {
     steps[name]();

@@ -1,22 +1,22 @@
 // Compares the candidates for the embedded event log: `npm install && node run.mjs`.
-// Options: --dir=DIR --repeats=N --disk-rounds=N --seed=N.
-// DIR (default: the system's temporary folder) decides which disk is measured. Takes about three minutes.
+// --dir (by default the system's temporary folder) decides which disk is measured. Takes about three minutes.
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { parseArgs } from "node:util";
+import { options } from "../support/options.mjs";
 import { damaged } from "./damage.mjs";
 import { fullDisk, killed, runChild } from "./faults.mjs";
 import { footprint, median, printTable, spread } from "./report.mjs";
 
-const { values } = parseArgs({
-  options: {
-    dir: { type: "string", default: os.tmpdir() },
-    repeats: { type: "string", default: "7" },
-    "disk-rounds": { type: "string", default: "12" },
-    seed: { type: "string", default: String(Date.now() % 1e6) },
+const values = options(
+  {
+    dir: { default: os.tmpdir(), help: "a folder on the disk that is measured" },
+    repeats: { default: 7, help: "runs of each; the median is shown" },
+    "disk-rounds": { default: 12, help: "times that the full disk is written to" },
+    seed: { default: Date.now() % 1e6, least: 0, help: "of what is damaged" },
   },
-});
+  { built: false },
+);
 const CANDIDATES = ["lmdb", "lmdb-async", "level", "segments"];
 const BASE = "segments";
 const root = fs.mkdtempSync(path.join(values.dir, "store-bench-"));
@@ -24,7 +24,7 @@ const root = fs.mkdtempSync(path.join(values.dir, "store-bench-"));
 /** Every candidate once per repeat, each time in another order, so that a slow minute of the machine hits all alike. */
 async function interleave(task) {
   const samples = Object.fromEntries(CANDIDATES.map((name) => [name, []]));
-  for (let repeat = 0; repeat < Number(values.repeats); repeat++) {
+  for (let repeat = 0; repeat < values.repeats; repeat++) {
     for (let i = 0; i < CANDIDATES.length; i++) {
       const name = CANDIDATES[(i + repeat) % CANDIDATES.length];
       const dir = path.join(root, `${task}-${name}-${repeat}`);
@@ -95,15 +95,11 @@ try {
   printTable("Append (1, 2)", header, costRows(await interleave("cost")));
   printTable("Catch-up: 200k events in order, 256 KiB at a time (3)", header, readRows(await interleave("read")));
   if (process.getuid?.() === 0)
-    printTable(
-      "Full disk (4)",
-      header,
-      await probeRows((name, dir) => fullDisk(name, dir, Number(values["disk-rounds"]))),
-    );
+    printTable("Full disk (4)", header, await probeRows((name, dir) => fullDisk(name, dir, values["disk-rounds"])));
   else console.log("\nFull disk (4): skipped, mounting a small tmpfs needs root.");
   printTable("kill -9 while writing, 5 times (5)", header, await probeRows(killed));
   printTable("Retention (6)", header, retainRows(await interleave("retain")));
-  printTable("Damaged files", header, await probeRows((name, dir) => damaged(name, dir, Number(values.seed))));
+  printTable("Damaged files", header, await probeRows((name, dir) => damaged(name, dir, values.seed)));
   printTable("Package (7)", header, await probeRows(footprint));
 } finally {
   fs.rmSync(root, { recursive: true, force: true });

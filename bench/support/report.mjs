@@ -1,28 +1,3 @@
-import { parseArgs } from "node:util";
-
-/**
- * The options of a command, by their defaults: a number, a text or false makes what is given of that type; `undefined` is
- * a text that may be left out. `--json` is known to all.
- */
-export function options(defaults) {
-  const types = Object.entries({ ...defaults, json: false });
-  const known = types.map(([name, value]) => [name, { type: typeof value === "boolean" ? "boolean" : "string" }]);
-  try {
-    const { values } = parseArgs({ options: Object.fromEntries(known) });
-    return Object.fromEntries(types.map(([name, value]) => [name, typed(name, values[name], value)]));
-  } catch (error) {
-    process.stderr.write(`${error.message}\nKnown are --${types.map(([name]) => name).join(", --")}.\n`);
-    return process.exit(2);
-  }
-}
-
-function typed(name, given, fallback) {
-  if (given === undefined) return fallback;
-  if (typeof fallback !== "number") return given;
-  if (!Number.isFinite(Number(given))) throw new Error(`--${name} is a number, not ${given}`);
-  return Number(given);
-}
-
 /** Says on standard error how far a run is: standard output is the result's. */
 export function progress(text) {
   process.stderr.write(`${text}\n`);
@@ -46,12 +21,13 @@ export const rounded = (value, digits = 2) => Number(value.toFixed(digits));
  * understand the figures, `skipped` what was not measured and why.
  */
 export function report({ title, rows, notes = [], skipped = [], json = false }) {
+  if (rows.length === 0) process.exitCode = 1;
   if (json) {
     process.stdout.write(`${JSON.stringify({ title, notes, skipped, rows })}\n`);
     return;
   }
   process.stdout.write(`${title}\n`);
-  process.stdout.write(`${table(rows)}\n`);
+  process.stdout.write(rows.length > 0 ? `${table(rows)}\n` : "nothing was measured\n");
   for (const note of notes) process.stdout.write(`${note}\n`);
   for (const what of skipped) process.stdout.write(`skipped: ${what}\n`);
 }

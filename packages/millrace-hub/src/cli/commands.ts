@@ -5,7 +5,7 @@ import { runBench } from "./bench/run.js";
 import type { Manual } from "./help.js";
 import { runPublish } from "./publish.js";
 import { configOption, readOptions, type Source } from "./read.js";
-import { runSubscribe } from "./subscribe.js";
+import { parseEvery, runSubscribe } from "./subscribe.js";
 import { orOff, parseCount, parseKey, parseSwitch, parseText, parseUrl, positive } from "./values.js";
 
 /** A command of the executable. */
@@ -55,8 +55,8 @@ const subscribeOptions = {
   every: {
     value: "TIME",
     default: undefined,
-    parse: parseText,
-    help: "Be sent events once in this time at most, such as 250ms or 5s, conflated.",
+    parse: parseEvery,
+    help: "Be sent events once in this time at most, from 10ms to 1h, conflated.",
   },
   json: {
     value: undefined,
@@ -115,8 +115,9 @@ export const commands: Readonly<Record<string, Command>> = {
     options: subscribeOptions,
     run: (source) => {
       const { values, positionals } = readOptions(subscribeOptions, { ...source, positionals: 1000 });
-      const { url, rewind, conflate, every, json, count, "api-key": apiKey, "last-event-id": lastEventId } = values;
-      return runSubscribe({ url, apiKey, channels: positionals, rewind, lastEventId, conflate, every, json, count });
+      const { url, rewind, conflate, json, count, "api-key": apiKey, "last-event-id": lastEventId } = values;
+      const { every: everyMs } = values;
+      return runSubscribe({ url, apiKey, channels: positionals, rewind, lastEventId, conflate, everyMs, json, count });
     },
   },
   bench: {

@@ -3,6 +3,7 @@ import { createParser, type StreamEvent } from "millrace/protocol";
 import { UsageError } from "./option.js";
 import { endWithReader, printable, printLine, say } from "./output.js";
 import { authorization, refusalOf, requestOf, type Target, unreachable } from "./request.js";
+import { parseDuration } from "./values.js";
 
 export interface SubscribeParts extends Target {
   readonly channels: readonly string[];
@@ -10,12 +11,19 @@ export interface SubscribeParts extends Target {
   readonly lastEventId: string | undefined;
   /** Only the latest event of each key. */
   readonly conflate: boolean;
-  /** At most one write in this time, such as `250ms`. */
-  readonly every: string | undefined;
+  /** At most one write in this time. */
+  readonly everyMs: number | undefined;
   /** Print the envelope. */
   readonly json: boolean;
   /** End after so many events. */
   readonly count: number;
+}
+
+/** `--every` in milliseconds, within what a hub takes. */
+export function parseEvery(text: string): number {
+  const ms = parseDuration(text);
+  if (Number.isInteger(ms) && ms >= 10 && ms <= 3_600_000) return ms;
+  throw new Error("a time from 10ms to 1h, such as 250ms or 5s");
 }
 
 const maxWaitMs = 30_000;
@@ -96,11 +104,11 @@ export async function runSubscribe(parts: SubscribeParts): Promise<number> {
   return 0;
 }
 
-function addressOf({ url, channels, rewind, conflate, every, json }: SubscribeParts): string {
+function addressOf({ url, channels, rewind, conflate, everyMs, json }: SubscribeParts): string {
   const query = new URLSearchParams(channels.map((channel): [string, string] => ["channel", channel]));
   if (rewind !== undefined) query.set("rewind", rewind);
   if (conflate) query.set("conflate", "1");
-  if (every !== undefined) query.set("every", every);
+  if (everyMs !== undefined) query.set("every", `${everyMs}ms`);
   if (json) query.set("format", "envelope");
   return `${url}/events?${query}`;
 }

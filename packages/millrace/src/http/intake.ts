@@ -1,6 +1,7 @@
 import { maxTimerMs } from "../protocol/index.js";
 import type { Exchange, Reading } from "./exchange.js";
 import type { Limits } from "./limits.js";
+import { Parts } from "./parts.js";
 import { Problem, retryLater } from "./problem.js";
 
 /** Somewhat too large: read on without keeping it, because an answer to a peer that still sends is seldom read. */
@@ -50,7 +51,7 @@ export class Intake {
       this.#bytes -= body.held;
     }
     if (body.bytes > bodyBytes) throw tooLarge(bodyBytes);
-    return body.parts.length === 1 ? (body.parts[0] as Uint8Array) : Buffer.concat(body.parts);
+    return body.parts.join();
   }
 
   #hold(bytes: number): void {
@@ -81,7 +82,7 @@ export class Intake {
 /** One body on its way. */
 class Body implements Reading {
   readonly sinceMs = performance.now();
-  readonly parts: Uint8Array[] = [];
+  readonly parts = new Parts();
   readonly #mostBytes: number;
   readonly #hold: (bytes: number) => void;
   bytes = 0;
@@ -98,7 +99,7 @@ class Body implements Reading {
     if (this.bytes > this.#mostBytes * patience) throw tooLarge(this.#mostBytes);
     if (this.bytes > this.#mostBytes) return;
     this.held += part.length;
-    this.parts.push(part);
+    this.parts.take(part);
     this.#hold(part.length);
   }
 }

@@ -3,7 +3,7 @@ import http2 from "node:http2";
 import type net from "node:net";
 import type { Conversation, FrontRequest } from "./conversation.js";
 import { Front } from "./front.js";
-import type { NodeRequest, NodeResponse } from "./node.js";
+import { isStreaming, type NodeRequest, type NodeResponse } from "./node.js";
 import { Problem, writeProblem } from "./problem.js";
 import { Sniffer } from "./sniffer.js";
 
@@ -137,7 +137,10 @@ function plainServer(
   { headMs, idleMs, onRequest, onFront }: ServerOptions,
   track: Track,
 ): { server: http.Server; sniffer: Sniffer } {
-  const server = http.createServer({ ...socketOptions, ...timeouts(headMs, idleMs) }, onRequest);
+  const server = http.createServer({ ...socketOptions, ...timeouts(headMs, idleMs) }, (request, response) => {
+    answers.set(request.socket, response);
+    onRequest(request, response);
+  });
   server.on("clientError", explain);
   const two = http2.createServer(http2Options, onRequest);
   two.on("session", track);
@@ -191,8 +194,20 @@ const problems: Readonly<Record<string, Problem>> = {
 };
 const noHttp = new Problem(400, "malformed_request", "this is not a well-formed HTTP request");
 
-/** What is no HTTP is told so, if nothing has been answered on its connection yet, and closed. */
+/** The answer to the last whole request of a connection, as `node:http` has read them. */
+const answers = new WeakMap<net.Socket, http.ServerResponse>();
+
+/**
+ * What is no HTTP is told so, if nothing has been answered on its connection yet, and closed. Behind a request that is
+ * whole, its answer goes out first, and nothing else: a publish that was kept was once answered with the 400 of the
+ * garbage behind it, and its publisher would have sent it again.
+ */
 function explain(error: NodeJS.ErrnoException, socket: net.Socket): void {
+  const answer = answers.get(socket);
+  if (answer?.req.complete && !answer.writableFinished && socket.writable && !isStreaming(socket)) {
+    answer.once("close", () => socket.destroySoon());
+    return;
+  }
   const handshaking = "secureConnecting" in socket && socket.secureConnecting === true; // nothing can be said yet
   if (handshaking || !socket.writable || socket.bytesWritten > 0 || error.code === "ECONNRESET") {
     socket.destroy();

@@ -20,6 +20,9 @@ export type NodeResponse = ServerResponse | Http2ServerResponse;
 /** Connections that have become a stream: nothing else may be answered on them. */
 const streaming = new WeakSet<Socket>();
 
+/** Whether a connection has become a stream. */
+export const isStreaming = (socket: Socket): boolean => streaming.has(socket);
+
 /** Answers a request for one of the hub's routes. False: the path is none of them, and nothing was answered. */
 export async function handleNode(
   api: Api,

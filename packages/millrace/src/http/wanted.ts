@@ -136,15 +136,17 @@ function wantedOf(raw: {
   };
 }
 
+const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
 /** The time between two writes, as `every` says it. @throws Problem 400 */
 function millisecondsOf(every: string): number {
-  const [, count, unit] = /^(\d{1,7})(ms|s)$/.exec(every) ?? [];
-  const ms = Number(count) * (unit === "s" ? 1000 : 1);
+  const [, count, unit = ""] = /^(\d{1,7})(ms|s|m|h)$/.exec(every) ?? [];
+  const ms = Number(count) * (unitMs[unit] ?? Number.NaN);
   if (isEveryMs(ms)) return ms;
   const { least, most } = everyMsBounds;
   throw new Problem(
     400,
     "invalid_parameter",
-    `every is ${JSON.stringify(every)}: it may be such as 250ms or 5s, from ${least}ms to ${most / 1000}s`,
+    `every is ${JSON.stringify(every)}: it may be such as 250ms or 5s, from ${least}ms to ${most / 3_600_000}h`,
   );
 }

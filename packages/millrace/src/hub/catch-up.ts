@@ -1,4 +1,4 @@
-import type { Log, MaybePromise, Slice } from "../log/index.js";
+import type { Log, MaybePromise } from "../log/index.js";
 import { type Selection, selectionOf } from "../protocol/index.js";
 import { Batch } from "./batch.js";
 import { chunkBytes } from "./form.js";
@@ -112,8 +112,9 @@ export class CatchUp {
     try {
       const batch = await read;
       if (shares) this.#share(group, batch);
-      // With another selection since, a batch would move the cursor past what it has not read of the new one.
-      if (subscriber.group === group) this.#parts.take(subscriber, batch);
+      // Else it would move the cursor past what it does not hold: another selection's, or what has become its own since.
+      const isAll = !shares || this.#parts.log.isQuiet(subscriber.ownChannels, after);
+      if (subscriber.group === group && isAll) this.#parts.take(subscriber, batch);
       else this.add(subscriber);
     } catch (error) {
       this.#parts.onError(subscriber, error);
@@ -169,19 +170,8 @@ export class CatchUp {
     const limitBytes = conflate ? conflatedBytes : chunkBytes;
     const slice = log.read({ selection, after, knownDrops, limitBytes, conflate });
     const parts = { after, knownDrops, drops, tail, form: group.form };
-    // One that has come for the first time need not wait: it reads whatever is there.
-    const through = after < group.releasedThrough ? group.releasedThrough : Infinity;
     return slice instanceof Promise
-      ? slice.then((read) => new Batch({ ...parts, slice: cut(read, through) }))
-      : new Batch({ ...parts, slice: cut(slice, through) });
+      ? slice.then((read) => new Batch({ ...parts, slice: read }))
+      : new Batch({ ...parts, slice });
   }
-}
-
-/**
- * What the last tick let go of it. The rest of a slow client's would else be the next values of keys that it was just
- * given, as often as it takes something.
- */
-function cut(slice: Slice, through: number): Slice {
-  if (slice.next <= through) return slice;
-  return { ...slice, entries: slice.entries.filter(({ sequence }) => sequence <= through), next: through };
 }

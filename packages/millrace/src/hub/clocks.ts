@@ -1,31 +1,44 @@
-/**
- * Lets go of those who wait for the next tick of their clock. All who wait equally long share a timer, and it runs only
- * while someone waits.
- */
-export class Clocks<T> {
-  readonly #held = new Map<number, T[]>();
-  readonly #release: (held: readonly T[]) => void;
+/** Times are met to this, so that those who wait for about the same share a timer. */
+const gridMs = 10;
 
-  constructor(release: (held: readonly T[]) => void) {
+/** When a stream with a rate of its own was let go last: see Pump. */
+export class Cadence {
+  /** It may be written what came up to this sequence, and whatever newer values of the same keys there are. */
+  releasedThrough = 0;
+  releasedAtMs = -Infinity;
+  /** While it is held: which tick it waits for. */
+  tickMs = 0;
+}
+
+/** Those who wait for their time. A timer runs only while someone does. */
+export class Clocks<T extends { readonly cadence: Cadence | undefined }> {
+  readonly #held = new Map<number, Set<T>>();
+  readonly #release: (held: T) => void;
+
+  constructor(release: (held: T) => void) {
     this.#release = release;
   }
 
-  /** Until the next multiple of `everyMs` on the clock of `performance.now`. */
-  hold(everyMs: number, waiting: T): void {
-    const held = this.#held.get(everyMs);
-    if (held) {
-      held.push(waiting);
-      return;
+  /** Until `untilMs` on the clock of `performance.now`. */
+  hold(waiting: T, cadence: Cadence, untilMs: number): void {
+    const tickMs = Math.ceil(untilMs / gridMs) * gridMs;
+    cadence.tickMs = tickMs;
+    const held = this.#held.get(tickMs);
+    if (held) held.add(waiting);
+    else {
+      this.#held.set(tickMs, new Set([waiting]));
+      // A timer may fire a part of a millisecond early.
+      setTimeout(() => this.#tick(tickMs), tickMs - performance.now() + 1).unref();
     }
-    this.#held.set(everyMs, [waiting]);
-    // A timer may fire a part of a millisecond early, and who is held then would wait for the same tick again.
-    const leftMs = Math.ceil(everyMs - (performance.now() % everyMs)) + 1;
-    setTimeout(() => this.#tick(everyMs), leftMs).unref();
   }
 
-  #tick(everyMs: number): void {
-    const held = this.#held.get(everyMs) ?? [];
-    this.#held.delete(everyMs);
-    this.#release(held);
+  forget(waiting: T): void {
+    if (waiting.cadence) this.#held.get(waiting.cadence.tickMs)?.delete(waiting);
+  }
+
+  #tick(tickMs: number): void {
+    const held = this.#held.get(tickMs) ?? [];
+    this.#held.delete(tickMs);
+    for (const each of held) this.#release(each);
   }
 }

@@ -27,9 +27,6 @@ export class Group<T extends Member> implements Manner {
   pending: Entry[] = [];
   /** Nothing will ever come for it behind this sequence: see Runs. */
   endsAt = Infinity;
-  /** With `everyMs`: who has come so far waits for the next tick of the clock. */
-  releasedThrough = Infinity;
-  #releasedAtMs = -Infinity;
 
   constructor(key: string, selection: Selection, { form, gzip, conflate, everyMs }: Manner) {
     this.key = key;
@@ -38,18 +35,6 @@ export class Group<T extends Member> implements Manner {
     this.gzip = gzip;
     this.conflate = conflate;
     this.everyMs = everyMs;
-  }
-
-  /** Whether what comes now may go out at once: its clock, if it has one, ticks only for those who came too soon. */
-  isDue(nowMs: number): boolean {
-    return this.everyMs === 0 || nowMs - this.#releasedAtMs >= this.everyMs;
-  }
-
-  /** Lets its members have everything up to a sequence. */
-  release(nowMs: number, through: number): void {
-    if (this.everyMs === 0) return;
-    this.#releasedAtMs = nowMs;
-    this.releasedThrough = through;
   }
 
   addLive(subscriber: T): void {

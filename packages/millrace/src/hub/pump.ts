@@ -49,7 +49,9 @@ export class Pump {
   readonly #rounds: Rounds;
   readonly #catchUp: CatchUp;
   readonly #pacer: Pacer;
-  readonly #clocks = new Clocks<Subscriber>((held) => this.#release(held));
+  readonly #clocks = new Clocks<Subscriber>((subscriber) => {
+    if (subscriber.state === "held") this.#release(subscriber);
+  });
   readonly #compressors = new Compressors<Group<Subscriber>>();
   readonly #onEnd: (subscriber: Subscriber) => void;
 
@@ -100,7 +102,7 @@ export class Pump {
     if (!open) this.#fill(subscriber, subscriber.cursor);
     else if (subscriber.cursor === this.#log.tail && subscriber.lost === "no" && !isOver(subscriber))
       this.#goLive(subscriber);
-    else this.#read(subscriber); // what it has missed it need not wait for
+    else this.#release(subscriber); // what it has missed it need not wait for
   }
 
   /** A channel has ended. Those who are not live find out when they have read it. */
@@ -142,6 +144,7 @@ export class Pump {
     this.#leaveLive(subscriber);
     subscriber.state = "closed";
     this.#pacer.forget(subscriber);
+    this.#clocks.forget(subscriber);
     this.#leave(subscriber.group);
   }
 
@@ -174,8 +177,8 @@ export class Pump {
   }
 
   #readOn(subscriber: Subscriber): void {
-    const { cursor, group } = subscriber;
-    if (cursor >= group.releasedThrough) this.#hold(subscriber, cursor);
+    const { cursor, cadence } = subscriber;
+    if (cadence && cursor >= cadence.releasedThrough) this.#hold(subscriber, cursor);
     else this.#read(subscriber);
   }
 
@@ -184,22 +187,30 @@ export class Pump {
     this.#catchUp.add(subscriber);
   }
 
-  /** One that has everything up to `cursor`, until the next tick of its clock. */
+  /** One that has everything up to `cursor`, until it is time. */
   #hold(subscriber: Subscriber, cursor: number): void {
+    const { cadence, group } = subscriber;
     this.#leaveLive(subscriber);
     subscriber.cursor = Math.max(subscriber.cursor, cursor);
-    subscriber.state = "held";
-    this.#clocks.hold(subscriber.group.everyMs, subscriber);
+    const dueMs = cadence ? cadence.releasedAtMs + group.everyMs : 0;
+    if (!cadence || dueMs <= performance.now()) this.#release(subscriber);
+    else {
+      subscriber.state = "held";
+      this.#clocks.hold(subscriber, cadence, dueMs);
+    }
   }
 
-  /** Its clock has ticked. One may be named twice, or have gone: see `#hold`. */
-  #release(held: readonly Subscriber[]): void {
-    const nowMs = performance.now();
-    for (const subscriber of held) {
-      if (subscriber.state !== "held") continue;
-      subscriber.group.release(nowMs, this.#log.tail);
-      this.#read(subscriber);
+  /**
+   * Lets it read what is there. Of a key that changes all the time this is the value at the time of reading, not that of
+   * its release, which has been replaced by then: a stream that was held to that got nothing of such a key.
+   */
+  #release(subscriber: Subscriber): void {
+    const { cadence } = subscriber;
+    if (cadence) {
+      cadence.releasedThrough = this.#log.tail;
+      cadence.releasedAtMs = performance.now();
     }
+    this.#read(subscriber);
   }
 
   #goLive(subscriber: Subscriber): void {
@@ -299,7 +310,9 @@ export class Pump {
 /** A client that begins in the past reads its channels from there, but hears what is said to everybody from now on. */
 function withoutOldBroadcasts({ cursor, broadcastsAfter }: Subscriber, entries: readonly Entry[]): readonly Entry[] {
   if (cursor >= broadcastsAfter) return entries;
-  return entries.filter(({ channel, sequence }) => channel !== broadcastChannel || sequence > broadcastsAfter);
+  const isOld = ({ channel, sequence }: Entry) => channel === broadcastChannel && sequence <= broadcastsAfter;
+  // The same entries where there are none: their bytes are shared.
+  return entries.some(isOld) ? entries.filter((entry) => !isOld(entry)) : entries;
 }
 
 const isOver = ({ cursor, group }: Subscriber): boolean => cursor >= group.endsAt;

@@ -17,7 +17,7 @@ export interface RoundsParts {
   readonly personal: (channel: string) => Iterable<Subscriber>;
   /** Hands chunks to a live subscriber that has everything up to `from`, and moves its cursor: to `to`, when it takes all. */
   readonly deliver: (subscriber: Subscriber, chunks: readonly Chunk[], from: number, to: number) => void;
-  /** Lets a live subscriber that has everything up to `cursor` wait for its clock. */
+  /** Lets a live subscriber that has everything up to `cursor`, and a rate of its own, read what is new when it is time. */
   readonly hold: (subscriber: Subscriber, cursor: number) => void;
 }
 
@@ -92,7 +92,6 @@ export class Rounds {
     const own: Subscriber[] = [];
     const from = this.#settled;
     const to = (entries.at(-1) as Entry).sequence;
-    const nowMs = performance.now();
     let replaced: ReadonlySet<Entry> | undefined;
     const isReplaced = (entry: Entry): boolean => {
       if (entry.key === undefined) return false;
@@ -104,11 +103,8 @@ export class Rounds {
       else {
         this.#parts.groups.reading(entry.channel, (group) => {
           if (group.conflate && isReplaced(entry)) return;
-          if (group.pending.length === 0) {
-            if (!group.isDue(nowMs)) return this.#hold(group);
-            group.release(nowMs, to);
-            (group.gzip ? gzip : plain).push(group);
-          }
+          if (group.everyMs > 0) return this.#hold(group);
+          if (group.pending.length === 0) (group.gzip ? gzip : plain).push(group);
           group.pending.push(entry);
         });
       }

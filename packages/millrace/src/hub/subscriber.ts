@@ -1,6 +1,7 @@
 import type { Entry } from "../log/index.js";
 import { patternsOf, type Selection, selectionOf } from "../protocol/index.js";
 import type { Sink, SinkOwner } from "../sink/sink.js";
+import { Cadence } from "./clocks.js";
 import type { Form } from "./form.js";
 import type { Group } from "./groups.js";
 import { broadcastChannel } from "./notify.js";
@@ -95,6 +96,8 @@ export class Subscriber implements Connection, SinkOwner {
   /** Where it is in the round of heartbeats; -1: it is sent none. */
   slot = -1;
   endsAtMs = Infinity;
+  /** Where it has a rate of its own (`everyMs`). */
+  readonly cadence: Cadence | undefined;
   /** Entries that it may still be sent, where a rate is set, and when that was worked out. */
   allowance = 0;
   allowedAtMs = -Infinity;
@@ -106,6 +109,7 @@ export class Subscriber implements Connection, SinkOwner {
     this.sink = parts.sink;
     this.identity = parts.identity;
     this.group = parts.group;
+    this.cadence = parts.group.everyMs > 0 ? new Cadence() : undefined;
     this.openedAtMs = parts.openedAtMs;
     this.remoteAddress = parts.remoteAddress;
     this.cursor = parts.cursor;

@@ -10,7 +10,7 @@ describe.each(forms)("conflation over $name", (form) => {
     ["/events?channel=prices&rewind=all&every=10ms", undefined],
     ["/events?channel=*&rewind=all&conflate=1&every=1s", undefined],
     ["/events", json({ channels: ["prices"], rewind: "all", conflate: true })],
-    ["/events", json({ channels: ["prices"], rewind: "all", conflate: false, every: "3600s" })],
+    ["/events", json({ channels: ["prices"], rewind: "all", conflate: true, every: "20ms" })],
   ])("a client of %s is given the latest of each key, then what comes", async (target, call) => {
     await using hub = await start(form);
     await hub.hub.publish([tick("a", "1"), tick("b", "2"), { channel: "prices", data: "3" }, tick("a", "4")]);
@@ -18,6 +18,17 @@ describe.each(forms)("conflation over $name", (form) => {
     expect(await events.data(3)).toEqual(["2", "3", "4"]);
     await hub.hub.publish([tick("b", "5"), tick("b", "6")]);
     expect(await events.data(1)).toEqual(["6"]);
+  });
+
+  test.each([
+    ["/events?channel=prices&rewind=all&every=1m", undefined],
+    ["/events?channel=prices&rewind=all&every=1h", undefined],
+    ["/events", json({ channels: ["prices"], rewind: "all", every: "60m" })],
+  ])("minutes and hours are times too: %s", async (target, call) => {
+    await using hub = await start(form);
+    await hub.hub.publish([tick("a", "1"), tick("a", "2")]);
+    const { events } = await open(hub, target, call);
+    expect(await events.data(1)).toEqual(["2"]);
   });
 
   test("of an envelope the key's latest comes, and rewind counts before that", async () => {
@@ -44,9 +55,24 @@ describe.each(forms)("conflation over $name", (form) => {
     ["/events?conflate=true", undefined, "it may be 1"],
     ["/events?conflate", undefined, "it may be 1"],
     ["/events?conflate=1&conflate=1", undefined, "may be given once"],
-    ...["250", "0ms", "9ms", "3601s", "1.5s", "-5s", "1m", " 1s", "1s ", "", "1e3ms", "99999999ms", "١s"].map(
-      (every) => [`/events?every=${encodeURIComponent(every)}`, undefined, "such as 250ms or 5s, from 10ms to 3600s"],
-    ),
+    ...[
+      "250",
+      "0ms",
+      "9ms",
+      "3601s",
+      "61m",
+      "2h",
+      "1d",
+      "1.5s",
+      "-5s",
+      "1M",
+      " 1s",
+      "1s ",
+      "",
+      "1e3ms",
+      "99999999ms",
+      "١s",
+    ].map((every) => [`/events?every=${encodeURIComponent(every)}`, undefined, "such as 250ms or 5s, from 10ms to 1h"]),
     ["/events", json({ conflate: 1 }), "conflate must be true or false"],
     ["/events", json({ conflate: "1" }), "conflate must be true or false"],
     ["/events", json({ every: 250 }), "every must be a string"],

@@ -52,6 +52,31 @@ describe("one port for HTTP/1.1 and HTTP/2", () => {
     await slow.closed;
   });
 
+  // The publish was kept, and answered with the 400 of what came behind it: its publisher would have sent it again.
+  test.each(["GARBAGE\r\n\r\n", 'POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n{"data":"b"}'])(
+    "what is kept is answered so, whatever comes behind it: %j",
+    async (behind) => {
+      const publish =
+        'POST /publish HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{"data":"a"}';
+      for (const front of [true, false]) {
+        for (const before of ["", health]) {
+          const own = hub();
+          await using server = await listening(own, front ? { onFront: own.front } : {});
+          const peer = await connectRaw(server.port);
+          peer.send(before + publish + behind);
+          await within("the end of the connection", peer.closed);
+          const answers = peer
+            .heard()
+            .split(/(?=HTTP\/1\.1 )/)
+            .filter((answer) => !answer.includes('"status":"ok"'));
+          expect(answers.map((answer) => answer.slice(9, 12))).toEqual(["200"]);
+          expect(answers[0]).toContain(own.position());
+          expect(own.stats().published).toBe(1);
+        }
+      }
+    },
+  );
+
   test("a request may come byte by byte", async () => {
     await using server = await listening(hub());
     const slow = await connectRaw(server.port, { noDelay: true });

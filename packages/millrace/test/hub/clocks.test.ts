@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Clocks } from "../../src/hub/clocks.js";
+import { Cadence, Clocks } from "../../src/hub/clocks.js";
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setTimeout", "performance"] });
@@ -8,34 +8,41 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test("those who wait equally long are let go together, and no timer runs while nobody waits", () => {
-  const released: string[][] = [];
-  const clocks = new Clocks<string>((held) => released.push([...held]));
-  clocks.hold(100, "a");
-  vi.advanceTimersByTime(40);
-  clocks.hold(100, "b");
-  clocks.hold(70, "c");
+const waiting = (name: string) => ({ name, cadence: new Cadence() });
+
+test("those who wait for about the same time share a timer, and none runs while nobody waits", () => {
+  const released: string[] = [];
+  const clocks = new Clocks<ReturnType<typeof waiting>>(({ name }) => void released.push(name));
+  const startMs = performance.now();
+  const hold = (name: string, afterMs: number) => {
+    const one = waiting(name);
+    clocks.hold(one, one.cadence, startMs + afterMs);
+    return one;
+  };
+  hold("a", 95);
+  hold("b", 70);
+  hold("c", 98);
   expect(vi.getTimerCount()).toBe(2);
-  vi.advanceTimersByTime(35);
-  expect(released).toEqual([["c"]]);
+  vi.advanceTimersByTime(69);
+  expect(released).toEqual([]);
+  vi.advanceTimersByTime(16);
+  expect(released).toEqual(["b"]);
   vi.advanceTimersByTime(30);
-  expect(released).toEqual([["c"], ["a", "b"]]);
+  expect(released).toEqual(["b", "a", "c"]);
   expect(vi.getTimerCount()).toBe(0);
-  clocks.hold(100, "a");
-  vi.advanceTimersByTime(90);
-  expect(released).toHaveLength(2);
-  vi.advanceTimersByTime(10);
-  expect(released[2]).toEqual(["a"]);
 });
 
-test("who is held in the turn of a tick waits for the next one", () => {
-  let ticks = 0;
-  const clocks = new Clocks<number>((held) => {
-    ticks++;
-    for (const one of held) clocks.hold(50, one);
+test("who is forgotten is not let go, and whoever is held in the turn of a tick waits for the next one", () => {
+  const released: string[] = [];
+  const clocks = new Clocks<ReturnType<typeof waiting>>((one) => {
+    released.push(one.name);
+    if (released.length < 5) clocks.hold(one, one.cadence, performance.now() + 50);
   });
-  clocks.hold(50, 1);
+  const [gone, stays] = [waiting("gone"), waiting("stays")];
+  for (const one of [gone, stays]) clocks.hold(one, one.cadence, performance.now() + 50);
+  clocks.forget(gone);
+  vi.advanceTimersByTime(70);
+  expect(released).toEqual(["stays"]);
   vi.advanceTimersByTime(1000);
-  expect(ticks).toBeGreaterThanOrEqual(19);
-  expect(ticks).toBeLessThanOrEqual(20);
+  expect(released).toEqual(Array.from({ length: 5 }, () => "stays"));
 });

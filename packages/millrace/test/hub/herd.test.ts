@@ -71,3 +71,30 @@ test("a gap is said to each of those who share a read", async () => {
   expect(reads() - before).toBeLessThan(10);
   await hub.close();
 });
+
+// A log that learns its keys first reads up to a later tail: what had become personal meanwhile was passed over for good.
+test("what is sent to one alone while its group's is read reaches it", async () => {
+  const log = createMemoryLog();
+  const late = new Proxy(log, {
+    get: (target, name) => {
+      if (name === "read") {
+        return async (request: Parameters<Log["read"]>[0]) => {
+          for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+          return log.read(request);
+        };
+      }
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  const hub = new Hub({ log: late, heartbeatMs: 0 });
+  await hub.publish([{ channel: "a", data: "1" }]);
+  const sink = new RecordingSink();
+  hub.connect({ selection: parseSelection(["a"]), identity: { user: "ann" }, rewind: "all" }, () => sink);
+  await new Promise((resolve) => setImmediate(resolve));
+  await hub.sendToUser("ann", { data: "2" });
+  await hub.publish({ channel: "a", data: "3" });
+  await until(() => sink.lastEventId === hub.position());
+  expect(datas(sink)).toEqual(["1", "2", "3"]);
+  await hub.close();
+});

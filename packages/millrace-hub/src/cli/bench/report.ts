@@ -6,7 +6,7 @@ import type { Failure } from "./stream.js";
 /** What a run has measured: the object that `--json` prints. Times in milliseconds, rates a second. */
 export interface Report {
   readonly url: string;
-  /** It was ended by Ctrl-C. */
+  /** It was ended by Ctrl-C: while it opened, when fewer have opened or failed than were asked for. */
   readonly interrupted: boolean;
   readonly seconds: { readonly ramp: number; readonly measured: number };
   readonly connections: {
@@ -117,6 +117,14 @@ const meanings: Readonly<Record<Failure["kind"], string>> = {
   network: "network",
 };
 
+/** What to do about a failure that newcomers meet; undefined: its name says it. */
+function adviceOf({ kind, detail }: Failure): string | undefined {
+  if (kind === "refused") return "nothing listens there: is the server started, and the port right?";
+  if (kind === "status" && /^3\d\d$/.test(detail))
+    return "redirects are not followed: give the address that it leads to";
+  return undefined;
+}
+
 /** The report as programs read it, in one line: no more digits than were measured. */
 export function reportJson(report: Report): string {
   const short = (_: string, value: unknown) =>
@@ -124,22 +132,30 @@ export function reportJson(report: Report): string {
   return `${JSON.stringify(report, short)}\n`;
 }
 
+function failureText(failure: Failure): string {
+  const advice = adviceOf(failure);
+  return `${meanings[failure.kind]}: ${printable(failure.detail)}${advice === undefined ? "" : ` (${advice})`}`;
+}
+
+function timeText({
+  seconds: { ramp, measured },
+  interrupted,
+  connections: { asked, opened, failed },
+}: Report): string {
+  if (interrupted && opened + failed < asked) return `${ramp.toFixed(1)} s, interrupted while opening`;
+  return `${ramp.toFixed(1)} s to open, ${measured.toFixed(1)} s measured${interrupted ? ", interrupted" : ""}`;
+}
+
 /** The report as people read it. */
 export function reportText(report: Report): string {
-  const { url, seconds, connections, failures, published, latencyMs, payloadShare, interrupted } = report;
+  const { url, connections, failures, published, latencyMs, payloadShare } = report;
   const { asked, opened, failed, lost } = connections;
   const since = latencyMs?.since === "envelope" ? " (by the hub's clock)" : "";
   const rows: [string, string][] = [
     ["target", url],
-    [
-      "time",
-      `${seconds.ramp.toFixed(1)} s to open, ${seconds.measured.toFixed(1)} s measured${interrupted ? ", interrupted" : ""}`,
-    ],
+    ["time", timeText(report)],
     ["connections", `${whole(opened)} of ${whole(asked)} opened, ${whole(failed)} failed, ${whole(lost)} lost`],
-    ...failures.map(({ kind, detail, count }): [string, string] => [
-      "",
-      `${whole(count)} ${meanings[kind]}: ${printable(detail)}`,
-    ]),
+    ...failures.map(({ count, ...failure }): [string, string] => ["", `${whole(count)} ${failureText(failure)}`]),
   ];
   if (opened > 0)
     rows.push(

@@ -80,8 +80,13 @@ export function publishTarget(wanted: Wanted): { address: string; channel: strin
   return { address: address.href, channel };
 }
 
-/** What a report calls the target. Without the query: it may hold a ticket. */
+/** What a report calls the target: reports are shown around, so what may be a credential in the query is hidden. */
 export const nameOf = (wanted: Wanted): string => {
-  const { origin, pathname } = streamAddress(wanted);
-  return origin + pathname;
+  const { origin, pathname, search } = streamAddress(wanted);
+  return origin + pathname + search.replace(/(?<=[?&])([^&=]*)=[^&]*/g, hidden);
 };
+
+const hidden = (pair: string, name: string): string =>
+  credential.test(decodeURIComponent(name.replace(/%(?![\da-f]{2})/gi, "%25"))) ? `${name}=***` : pair;
+/** Names such as ticket, access_token, apiKey, X-Amz-Signature. */
+const credential = /ticket|token|key|secret|pass|pwd|auth|cred|sig|jwt|session|code/i;

@@ -59,7 +59,10 @@ describe("what is asked for", () => {
   });
 
   it("a report names it without what may be secret", () => {
-    expect(nameOf(wanted("http://127.0.0.1:4000?ticket=secret"))).toBe("http://127.0.0.1:4000/events");
+    const query = "channel=a/b&ticket=secret&access_token=secret&%61pi-key=secret&%Ftoken=secret&rewind=all";
+    expect(nameOf(wanted(`http://127.0.0.1:4000?${query}`))).toBe(
+      "http://127.0.0.1:4000/events?channel=a/b&ticket=***&access_token=***&%61pi-key=***&%Ftoken=***&rewind=all",
+    );
   });
 });
 
