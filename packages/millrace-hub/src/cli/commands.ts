@@ -4,9 +4,10 @@ import { benchOptions } from "./bench/options.js";
 import { runBench } from "./bench/run.js";
 import type { Manual } from "./help.js";
 import { runPublish } from "./publish.js";
-import { configOption, readOptions, type Source } from "./read.js";
+import { readOptions, type Source } from "./read.js";
+import { clientOptions } from "./request.js";
 import { parseEvery, runSubscribe } from "./subscribe.js";
-import { orOff, parseCount, parseKey, parseSwitch, parseText, parseUrl, positive } from "./values.js";
+import { orOff, parseCount, parseSwitch, parseText, parseUrl, positive } from "./values.js";
 
 /** A command of the executable. */
 export interface Command extends Manual {
@@ -17,14 +18,7 @@ export interface Command extends Manual {
 const targetOptions = {
   // Secret, for what is no address may still hold a password.
   url: { value: "URL", default: "http://127.0.0.1:4000", secret: true, parse: parseUrl, help: "Address of the hub." },
-  "api-key": {
-    value: "KEY",
-    default: undefined,
-    secret: true,
-    parse: parseKey,
-    help: "The hub's API key, where it has one. Better given by environment or file: other users of a machine see flags.",
-  },
-  config: configOption,
+  ...clientOptions,
 } as const;
 
 const publishOptions = {

@@ -1,5 +1,19 @@
 import { UsageError } from "./option.js";
 import { printable } from "./output.js";
+import { configOption } from "./read.js";
+import { parseKey } from "./values.js";
+
+/** What every command that talks to a hub can be told, beside its address. */
+export const clientOptions = {
+  "api-key": {
+    value: "KEY",
+    default: undefined,
+    secret: true,
+    parse: parseKey,
+    help: "The hub's API key, where it has one. Better given by environment or file: other users of a machine see flags.",
+  },
+  config: configOption,
+} as const;
 
 /** What the commands that talk to a hub share. */
 export interface Target {

@@ -11,13 +11,21 @@ export interface Crew extends Pick<Load, "settled" | "over"> {
 }
 
 /** Deals the connections out to the threads in turn, so that all of them together begin one every `everyMs`. */
-export function startCrew(job: Job, threads: number): Crew {
+export function deal(job: Job, threads: number): Job[] {
   const { connections, firstMs, everyMs } = job;
-  const workers = Array.from({ length: Math.min(threads, connections) }, (_, at) => {
+  let { before } = job;
+  return Array.from({ length: Math.min(threads, connections) }, (_, at) => {
     const share = Math.floor((connections - at - 1) / threads) + 1;
-    const own: Job = { ...job, connections: share, firstMs: firstMs + at * everyMs, everyMs: everyMs * threads };
-    return new Worker(new URL("./worker.js", import.meta.url), { workerData: own });
+    const own = { connections: share, before, firstMs: firstMs + at * everyMs, everyMs: everyMs * threads };
+    before += share;
+    return { ...job, ...own };
   });
+}
+
+export function startCrew(job: Job, threads: number): Crew {
+  const workers = deal(job, threads).map(
+    (own) => new Worker(new URL("./worker.js", import.meta.url), { workerData: own }),
+  );
   const next = (worker: Worker, wanted: (message: unknown) => boolean) =>
     new Promise<unknown>((resolve) => {
       const hear = (message: unknown) => {

@@ -1,5 +1,6 @@
 import dns from "node:dns";
 import type net from "node:net";
+import { sourceAddress } from "./addresses.js";
 import { createHistogram, type Histogram, record } from "./histogram.js";
 import { createMarker, envelopeTime } from "./marker.js";
 import { type Failure, type Shared, Stream } from "./stream.js";
@@ -9,6 +10,8 @@ import type { StreamTarget } from "./target.js";
 export interface Job {
   readonly target: StreamTarget;
   readonly connections: number;
+  /** How many the threads before this one have: its source addresses begin behind theirs. */
+  readonly before: number;
   /** When the first one begins, and how long after it each further one does. */
   readonly firstMs: number;
   readonly everyMs: number;
@@ -45,17 +48,12 @@ export interface Load {
   stop(): void;
 }
 
-/**
- * A source address has some 28,000 ports, and another loopback address as many. But of one that is asked for, Linux looks
- * for a free port among a quarter of them first, and when those are taken each search takes a millisecond.
- */
-const perAddress = 7000;
 /** So many are begun without a look at what has come: the time to open is to be the server's. */
 const atOnce = 20;
 const bufferBytes = 64 * 1024;
 
 /** Opens streams and counts what they bring, in this thread. */
-export function startLoad({ target, connections, firstMs, everyMs, timeoutMs, times }: Job): Load {
+export function startLoad({ target, connections, before, firstMs, everyMs, timeoutMs, times }: Job): Load {
   const streams = new Set<Stream>();
   const failures = new Map<string, Failure & { count: number }>();
   const counts: Counts = {
@@ -104,7 +102,6 @@ export function startLoad({ target, connections, firstMs, everyMs, timeoutMs, ti
   };
 
   const beganMs = performance.now();
-  const onLoopback = /^127\./.test(target.host) || target.host === "localhost";
   let begun = 0;
   let timer: NodeJS.Timeout | undefined;
   const begin = () => {
@@ -114,8 +111,7 @@ export function startLoad({ target, connections, firstMs, everyMs, timeoutMs, ti
         timer = setTimeout(begin, waitMs);
         return;
       }
-      const address = Math.floor(begun++ / perAddress);
-      streams.add(new Stream(shared, onLoopback && address > 0 ? `127.0.0.${1 + address}` : undefined));
+      streams.add(new Stream(shared, sourceAddress(target.host, before + begun++)));
     }
     if (begun < connections) timer = setTimeout(begin);
   };

@@ -1,14 +1,5 @@
-import { configOption } from "../read.js";
-import {
-  parseCount,
-  parseDuration,
-  parseKey,
-  parseSize,
-  parseSwitch,
-  parseText,
-  parseTimer,
-  positive,
-} from "../values.js";
+import { clientOptions } from "../request.js";
+import { parseCount, parseDuration, parseSize, parseSwitch, parseText, parseTimer, positive } from "../values.js";
 import { parseHeader, parseStreamUrl } from "./target.js";
 
 /** Everything that can be set about a load. */
@@ -68,14 +59,7 @@ export const benchOptions = {
     help: "Threads that read. auto is one for 250 connections, and at most one for each core.",
   },
   json: { value: undefined, default: undefined, parse: parseSwitch, help: "Print the report as JSON." },
-  "api-key": {
-    value: "KEY",
-    default: undefined,
-    secret: true,
-    parse: parseKey,
-    help: "The hub's API key, where it has one. Better given by environment or file: other users of a machine see flags.",
-  },
-  config: configOption,
+  ...clientOptions,
 } as const;
 
 function parseSeconds(text: string): number {

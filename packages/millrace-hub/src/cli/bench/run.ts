@@ -41,6 +41,7 @@ export async function runBench(values: BenchValues): Promise<number> {
     {
       target: streamTarget(wanted),
       connections,
+      before: 0,
       firstMs: 0,
       everyMs: values.ramp ?? Math.min(usualRampMs, mostRampMs / connections),
       timeoutMs: values.timeout,

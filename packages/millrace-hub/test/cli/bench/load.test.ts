@@ -29,7 +29,8 @@ const saying = (text: string) =>
 
 function start(url: string, more: Partial<Job> = {}): Load {
   const target = streamTarget({ url: parseStreamUrl(url), channels: [], headers: [], apiKey: undefined });
-  const load = startLoad({ target, connections: 3, firstMs: 0, everyMs: 0, timeoutMs: 5000, times: "none", ...more });
+  const usual = { connections: 3, before: 0, firstMs: 0, everyMs: 0, timeoutMs: 5000, times: "none" } as const;
+  const load = startLoad({ target, ...usual, ...more });
   closing.push(() => load.stop());
   return load;
 }
@@ -158,5 +159,17 @@ describe("streams that open", () => {
     expect(load.counts().opened).toBe(5);
     expect((times[0] ?? 0) - beganMs).toBeGreaterThanOrEqual(59);
     expect((times[4] ?? 0) - beganMs).toBeGreaterThanOrEqual(60 + 4 * 40 - 1);
+  });
+
+  it.skipIf(process.platform !== "linux")("come from an address behind those of the threads before", async () => {
+    const from = new Set<string | undefined>();
+    const server = net.createServer((socket) => {
+      from.add(socket.remoteAddress);
+      socket.on("error", () => {}).once("data", () => socket.write(stream));
+    });
+    const load = start(await listen(server), { before: 6999 });
+    await load.settled;
+    expect(load.counts()).toMatchObject({ opened: 3 });
+    expect([...from].sort()).toEqual(["127.0.0.1", "127.0.0.2"]);
   });
 });
