@@ -16,7 +16,7 @@ const usual = "1000x50,1000x400,1000x5000,1000x10000,1000x20000,10000x5,10000x40
 const values = options({
   loads: { default: usual, parse: parseLoads, help: "SUBSCRIBERSxEVENTS-A-SECOND, commas between" },
   repeats: { default: 3, help: "runs of each; the median is shown" },
-  seconds: { default: 4, help: "how long each run is measured, in seconds" },
+  seconds: { default: 4, fraction: true, help: "how long each run is measured, in seconds" },
   only: { help: "systems, by parts of their names; commas between" },
   peers: { default: false, help: "also what bench/peers/install.mjs has installed" },
   nodeReader: { default: false, help: "read with Node also where there is a gcc" },

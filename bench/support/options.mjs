@@ -6,11 +6,11 @@ const packages = path.join(import.meta.dirname, "../../packages");
 const builds = ["millrace/dist/index.js", "millrace-hub/dist/cli/commands.js"];
 
 /**
- * The options of a benchmark, by a table of `{ default, help, least, parse }`. The default's type is the value's: a whole
- * number of at least `least` (1), a text, or false for a switch; without one it is a text that may be left out. `parse`
- * makes something else of a text, and throws an Error that says what would be right. `--json` is known to all, and
- * `--help` prints the head of the benchmark's file and this table. What is wrong ends the run with one line. `built`:
- * whether the benchmark needs the packages.
+ * The options of a benchmark, by a table of `{ default, help, least, fraction, parse }`. The default's type is the value's:
+ * a number of at least `least` (1), whole but with `fraction`; a text; or false for a switch. Without one it is a text that
+ * may be left out. `parse` makes something else of a text, and throws an Error that says what would be right. `--json` is
+ * known to all, and `--help` prints the head of the benchmark's file and this table. What is wrong ends the run with one
+ * line. `built`: whether the benchmark needs the packages.
  */
 export function options(table, { built = true } = {}) {
   const all = { ...table, json: { default: false, help: "print one line of JSON" } };
@@ -79,7 +79,7 @@ function read(table) {
   }
 }
 
-function typed(name, { default: fallback, least = 1, parse }, given) {
+function typed(name, { default: fallback, least = 1, fraction = false, parse }, given) {
   if (parse && (given ?? fallback) !== undefined) {
     try {
       return parse(given ?? fallback);
@@ -88,8 +88,11 @@ function typed(name, { default: fallback, least = 1, parse }, given) {
     }
   }
   if (given === undefined || typeof fallback !== "number") return given ?? fallback;
-  if (/^\d{1,9}$/.test(given) && Number(given) >= least) return Number(given);
-  throw new Error(`--${name} is "${given}": it should be a whole number of at least ${least.toLocaleString("en-US")}`);
+  const form = fraction ? /^\d{1,9}(\.\d{1,3})?$/ : /^\d{1,9}$/;
+  if (form.test(given) && Number(given) >= least) return Number(given);
+  throw new Error(
+    `--${name} is "${given}": it should be a ${fraction ? "" : "whole "}number of at least ${least.toLocaleString("en-US")}`,
+  );
 }
 
 function helpOf(table) {
