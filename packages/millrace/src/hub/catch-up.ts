@@ -146,6 +146,7 @@ export class CatchUp {
   }
 
   #share(group: Group<Subscriber>, batch: Batch): void {
+    if (group.members < 2) return; // a watchlist of its own: there is nobody to keep it for
     let bytes = 0;
     this.#shared = [{ group, batch }, ...this.#shared.slice(0, mostShared - 1)].filter((each) => {
       bytes += each.batch.size;
