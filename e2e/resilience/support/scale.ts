@@ -1,9 +1,11 @@
+import { mulberry } from "../../../packages/millrace/test/mulberry.js";
+
 /** The tests have a short form, for every run, and a long one with the figures that are promised. */
 export const long = (process.env.MILLRACE_LONG ?? "") !== "" && process.env.MILLRACE_LONG !== "0";
 
 export const scaled = <T>(figures: { readonly short: T; readonly long: T }): T => (long ? figures.long : figures.short);
 
-/** A sequence of numbers from 0 to 1, the same for the same seed (mulberry32). */
+/** A sequence of numbers from 0 to 1, the same for the same seed. */
 export type Random = () => number;
 
 /** Prints its seed; MILLRACE_SEED repeats a run. */
@@ -11,13 +13,7 @@ export function seededRandom(what: string): Random {
   const given = process.env.MILLRACE_SEED;
   const seed = given ? Number(given) >>> 0 : Math.floor(Math.random() * 2 ** 32);
   console.log(`${what}: MILLRACE_SEED=${seed}`);
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
+  return mulberry(seed);
 }
 
 export const between = (random: Random, low: number, high: number): number => low + random() * (high - low);

@@ -8,20 +8,13 @@ import {
 } from "../protocol/index.js";
 import type { BackoffOptions } from "./backoff.js";
 import type { CursorStore } from "./cursor.js";
-import type { Parse, StandardSchema } from "./decode.js";
-import type { FetchLikeResponse, WebAbortSignal, WebUrl } from "./web-types.js";
+import { checkParse, type Parse, type StandardSchema } from "./decode.js";
+import type { EventSourceFetchInit, FetchLikeResponse, WebAbortSignal, WebUrl } from "./web-types.js";
 
 /** What a stream is asked for with. A `fetch` may be any function that takes it. */
-export interface ConnectFetchInit {
-  // biome-ignore lint/suspicious/noExplicitAny: the signals of polyfills have types of their own
-  signal: any;
+export interface ConnectFetchInit extends EventSourceFetchInit {
   method: string;
-  headers: { [name: string]: string };
   body?: string;
-  mode: "cors";
-  credentials?: "include" | "omit" | "same-origin";
-  cache: "no-store";
-  redirect: "follow";
 }
 
 export type ConnectFetch = (url: string | WebUrl, init: ConnectFetchInit) => Promise<FetchLikeResponse>;
@@ -111,9 +104,7 @@ export function checkConnectOptions(options: AnyConnectOptions): void {
     signal: ["object"],
   });
   const { parse, backoff = {}, fallback, openMs, silenceMs, hiddenMs } = options;
-  if (typeof parse === "string" && parse !== "json" && parse !== "text") {
-    throw invalidOption("parse", parse, 'it is "json", "text", or a function');
-  }
+  checkParse(parse);
   const numbers = ["number"] as const;
   checkOptionKinds("backoff", backoff, {
     attempts: numbers,

@@ -1,4 +1,4 @@
-import type { StreamEvent } from "../protocol/index.js";
+import { invalidOption, type StreamEvent } from "../protocol/index.js";
 import { ConnectionError } from "./connection-error.js";
 
 /** What `data` becomes: the JSON that it is, the text as it came, or what a function makes of it. */
@@ -6,6 +6,12 @@ export type Parse =
   | "json"
   | "text"
   | ((text: string, event: { readonly type: string; readonly channel: string | undefined }) => unknown);
+
+/** @throws MillraceError `invalid_option` for a text that names no way to parse */
+export function checkParse(parse: unknown): void {
+  if (typeof parse !== "string" || parse === "json" || parse === "text") return;
+  throw invalidOption("parse", parse, 'it is "json", "text", or a function');
+}
 
 /** A validator of the Standard Schema specification, version 1: of Zod, Valibot, ArkType and others. */
 export interface StandardSchema<Output = unknown> {

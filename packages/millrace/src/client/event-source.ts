@@ -2,7 +2,7 @@ import { MillraceError, maxTimerMs } from "../protocol/index.js";
 import { ErrorEvent, messageOf } from "./error-event.js";
 import { HandlerAttribute } from "./handler-attribute.js";
 import { createReader, type EventReader } from "./read.js";
-import { refusalOf, requestInit } from "./request.js";
+import { absoluteUrl, refusalOf, requestInit } from "./request.js";
 import type {
   BodyLike,
   FetchLike,
@@ -242,9 +242,8 @@ export class EventSource extends Base {
 
 /** @throws DOMException `SyntaxError` */
 function resolve(url: string): string {
-  const { document, location } = globalThis as { document?: { baseURI: string }; location?: { href: string } };
   try {
-    return new URL(url, document?.baseURI ?? location?.href).href;
+    return absoluteUrl(url);
   } catch {
     throw new DOMException(`${JSON.stringify(url)} is no valid URL`, "SyntaxError");
   }

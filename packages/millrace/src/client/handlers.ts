@@ -16,10 +16,6 @@ export class Handlers {
     };
   }
 
-  has(type: string): boolean {
-    return this.#byType.has(type);
-  }
-
   /** Calls them all, whatever one of them throws. */
   call(type: string, event: object, onThrown: (error: unknown) => void): void {
     for (const handler of [...(this.#byType.get(type) ?? [])]) {

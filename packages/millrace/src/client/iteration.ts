@@ -1,3 +1,5 @@
+import { onAbort } from "../protocol/index.js";
+
 /** Readers of the same events, in step: the next event comes when all of them have asked for it. */
 export class Iterations<T> {
   readonly #open = new Set<Iteration<T>>();
@@ -5,11 +7,15 @@ export class Iterations<T> {
 
   /** A reader from now on. */
   add(signal?: AbortSignal): AsyncIterableIterator<T> {
-    const iteration = new Iteration<T>(() => this.#open.delete(iteration));
+    let forget: (() => void) | undefined;
+    const iteration = new Iteration<T>(() => {
+      this.#open.delete(iteration);
+      forget?.();
+    });
     if (this.#end) iteration.end(this.#end.error);
     else this.#open.add(iteration);
     if (signal?.aborted) iteration.end();
-    else signal?.addEventListener("abort", () => iteration.end(), { once: true });
+    else if (signal && !this.#end) forget = onAbort(signal, () => iteration.end());
     return iteration;
   }
 

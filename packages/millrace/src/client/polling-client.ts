@@ -1,6 +1,7 @@
-import { checkNumber, checkOptionKinds, invalidOption, maxTimerMs } from "../protocol/index.js";
+import { checkNumber, checkOptionKinds, maxTimerMs } from "../protocol/index.js";
 import { checkHandler } from "./connect-options.js";
 import { ConnectionError } from "./connection-error.js";
+import { checkParse } from "./decode.js";
 import { messageOf } from "./error-event.js";
 import { Handlers, throwLater } from "./handlers.js";
 import type { WebUrl } from "./web-types.js";
@@ -68,10 +69,7 @@ export class PollingClient {
     } as const;
     checkOptionKinds("PollingClient", options, kinds);
     checkNumber("intervalMs", options.intervalMs, 1, maxTimerMs);
-    const { parse } = options;
-    if (typeof parse === "string" && parse !== "json" && parse !== "text") {
-      throw invalidOption("parse", parse, 'it is "json", "text", or a function');
-    }
+    checkParse(options.parse);
     this.#url = String(url);
     this.#options = options;
   }

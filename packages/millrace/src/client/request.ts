@@ -1,11 +1,19 @@
 import type { EventSourceFetchInit, FetchLikeResponse } from "./web-types.js";
 
-/** What a request for an event stream is made with (WHATWG HTML, "Server-sent events"). */
-export function requestInit(lastEventId: string, withCredentials: boolean, signal: AbortSignal): EventSourceFetchInit {
+/**
+ * What a request for an event stream is made with (WHATWG HTML, "Server-sent events").
+ * @param own headers of the application's, beside these
+ */
+export function requestInit(
+  lastEventId: string,
+  withCredentials: boolean,
+  signal: AbortSignal | undefined,
+  own: Readonly<Record<string, string>> = {},
+): EventSourceFetchInit {
   const init: EventSourceFetchInit = {
     mode: "cors",
     redirect: "follow",
-    headers: { Accept: "text/event-stream" },
+    headers: { Accept: "text/event-stream", ...own },
     cache: "no-store",
     signal,
   };
@@ -17,10 +25,16 @@ export function requestInit(lastEventId: string, withCredentials: boolean, signa
 }
 
 /** A header is a string of bytes, and that of the id is UTF-8: `fetch` throws at characters above U+00FF. */
-export function utf8Header(text: string): string {
+function utf8Header(text: string): string {
   let header = "";
   for (const byte of new TextEncoder().encode(text)) header += String.fromCharCode(byte);
   return header;
+}
+
+/** The URL in full: a relative one is the page's. @throws TypeError when it is none */
+export function absoluteUrl(url: string): string {
+  const { document, location } = globalThis as { document?: { baseURI: string }; location?: { href: string } };
+  return new URL(url, document?.baseURI ?? location?.href).href;
 }
 
 /** Why a response is no event stream; undefined when it is one. */

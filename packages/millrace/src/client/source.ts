@@ -3,7 +3,7 @@ import type { AnyConnectOptions, ConnectFetch, ConnectFetchInit } from "./connec
 import { ConnectionError } from "./connection-error.js";
 import { messageOf } from "./error-event.js";
 import { detailOf } from "./refusal.js";
-import { utf8Header } from "./request.js";
+import { absoluteUrl, requestInit } from "./request.js";
 import type { FetchLikeResponse, WebUrl } from "./web-types.js";
 
 /** Longer addresses do not pass every proxy: the selection then goes into a body. */
@@ -52,9 +52,8 @@ export class Source {
   async ask({ lastEventId, poll, signal }: Ask): Promise<FetchLikeResponse> {
     const { url, body } = this.#address(poll);
     const init: ConnectFetchInit = {
-      ...(await this.#init(lastEventId)),
+      ...(await this.#init(lastEventId, signal)),
       method: this.#options.method ?? (body === undefined ? "GET" : "POST"),
-      signal,
     };
     if (body !== undefined) {
       init.body = body;
@@ -77,7 +76,6 @@ export class Source {
       const init = {
         ...(await this.#init("")),
         method: "POST",
-        signal: undefined,
         body: JSON.stringify({ add, drop }),
       };
       init.headers["Content-Type"] = "application/json";
@@ -109,28 +107,17 @@ export class Source {
     return { url: bare.href, body: JSON.stringify({ channels: this.channels, ...members }) };
   }
 
-  async #init(lastEventId: string): Promise<Omit<ConnectFetchInit, "method" | "signal">> {
+  async #init(lastEventId: string, signal?: AbortSignal): Promise<Omit<ConnectFetchInit, "method">> {
     const { headers, withCredentials = false } = this.#options;
     const own = typeof headers === "function" ? await headers() : headers;
-    const init: Omit<ConnectFetchInit, "method" | "signal"> = {
-      mode: "cors",
-      redirect: "follow",
-      cache: "no-store",
-      headers: { Accept: "text/event-stream", ...own },
-    };
-    if (lastEventId !== "") init.headers["Last-Event-ID"] = utf8Header(lastEventId);
-    // Some runtimes of servers refuse the member: where it says nothing, and there is no page, it is left out.
-    if (withCredentials) init.credentials = "include";
-    else if ("window" in globalThis) init.credentials = "same-origin";
-    return init;
+    return requestInit(lastEventId, withCredentials, signal, own);
   }
 }
 
 /** @throws MillraceError `invalid_option` */
 function absolute(url: string): string {
-  const { document, location } = globalThis as { document?: { baseURI: string }; location?: { href: string } };
   try {
-    return new URL(url, document?.baseURI ?? location?.href).href;
+    return absoluteUrl(url);
   } catch {
     throw invalidOption(
       "the URL",

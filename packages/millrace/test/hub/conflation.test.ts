@@ -4,7 +4,7 @@ import { type ConnectOptions, Hub, type HubOptions } from "../../src/hub/index.j
 import { createMemoryLog } from "../../src/log/index.js";
 import { parsePosition, parseSelection, selects } from "../../src/protocol/index.js";
 import { until } from "../http/support/until.js";
-import { mulberry } from "../log/support.js";
+import { mulberry } from "../mulberry.js";
 import { RecordingSink } from "./recording-sink.js";
 
 function start(options: Partial<HubOptions> = {}) {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Entry, Log, RetentionPolicy } from "../../src/log/index.js";
-import { dataIn, dataOf, event, fields, mulberry, own, readAll, type StartSubject, select, until } from "./support.js";
+import { mulberry } from "../mulberry.js";
+import { dataIn, dataOf, event, fields, own, readAll, type StartSubject, select, until } from "./support.js";
 
 /** What every driver must do. */
 export function logContract(name: string, start: StartSubject): void {

@@ -21,17 +21,6 @@ export const event = (
   more: { key?: string; event?: string } = {},
 ): CheckedEvent => checkEvent({ channel, data, ...more });
 
-/** Random numbers from 0 to 1, the same for a seed each time. */
-export function mulberry(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** An event on a channel that nobody may publish to. */
 export const own = (channel: string, data: unknown = "x"): CheckedEvent => ({ ...event("own", data), channel });
 
