@@ -1,7 +1,7 @@
 import type { Entry } from "../log/index.js";
 import type { Selection } from "../protocol/index.js";
 import { ByChannel } from "./by-channel.js";
-import type { Form } from "./form.js";
+import type { Chunk, Form } from "./form.js";
 import type { Manner } from "./manner.js";
 import { broadcastChannel } from "./notify.js";
 
@@ -9,6 +9,19 @@ import { broadcastChannel } from "./notify.js";
 interface Member {
   /** Where it stands in `live`; -1: it is not there. */
   liveIndex: number;
+}
+
+/** On its way over the live members of a group, from the last to the first. */
+export interface Round {
+  /** How many of the pending entries were there when it began: when it is over, all members have had these. */
+  readonly entries: number;
+  /** Sequence of the newest entry of the log then. */
+  readonly through: number;
+  /** Who is next. */
+  member: number;
+  /** Those entries, compressed. */
+  chunks: readonly Chunk[] | undefined;
+  isCompressing: boolean;
 }
 
 /** All subscribers with the same selection and manner: an entry is encoded and joined once for all of them. */
@@ -23,8 +36,10 @@ export class Group<T extends Member> implements Manner {
   members = 0;
   /** Those whose cursor is at the tail. */
   readonly live: T[] = [];
-  /** The entries that are being written to it. */
+  /** Entries that not all of its live members have had yet. */
   pending: Entry[] = [];
+  /** The round that brings them: see Rounds. */
+  round: Round | undefined;
   /** Nothing will ever come for it behind this sequence: see Runs. */
   endsAt = Infinity;
 

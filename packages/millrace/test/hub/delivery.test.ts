@@ -164,3 +164,44 @@ test("with little retention a gap is said exactly when something is missing", as
     { numRuns: 300 },
   );
 });
+
+/** With a turn of the event loop for each write. */
+const slowly = { writingMs: -1, writesPerLook: 1 };
+
+test("what is published while a round is under way leaves with it for those who have not had their turn", async () => {
+  const hub = new Hub({ log: createMemoryLog(), heartbeatMs: 0, turn: slowly });
+  const sinks = Array.from({ length: 4 }, () => {
+    const sink = new RecordingSink();
+    hub.connect({ selection: parseSelection(["a"]) }, () => sink);
+    return sink;
+  });
+  const opened = sinks.map(({ writes }) => writes.length);
+  const first = hub.publish({ channel: "a", data: "1" });
+  await until(() => sinks.some(({ events }) => events.length > 0));
+  await hub.publish({ channel: "a", data: "2" });
+  await first;
+  await until(() => sinks.every(({ events }) => events.length === 2));
+  expect(sinks.map(({ events }) => events.map(({ data }) => data))).toEqual(sinks.map(() => ["1", "2"]));
+  const writes = sinks.map((sink, at) => sink.writes.length - (opened[at] as number));
+  expect(new Set(writes)).toEqual(new Set([1, 2]));
+  await hub.close();
+});
+
+test("a small group does not wait for the round of a large one", async () => {
+  const hub = new Hub({ log: createMemoryLog(), heartbeatMs: 0, turn: slowly });
+  const connect = (channel: string) => {
+    const sink = new RecordingSink();
+    hub.connect({ selection: parseSelection([channel]) }, () => sink);
+    return sink;
+  };
+  const many = Array.from({ length: 20 }, () => connect("a"));
+  const few = connect("b");
+  await hub.publish([
+    { channel: "a", data: "1" },
+    { channel: "b", data: "2" },
+  ]);
+  await until(() => few.events.length === 1);
+  expect(many.filter(({ events }) => events.length > 0).length).toBeLessThan(10);
+  await until(() => many.every(({ events }) => events.length === 1));
+  await hub.close();
+});
