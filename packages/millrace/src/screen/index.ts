@@ -1,0 +1,11 @@
+export { Link, link } from "./link.js";
+export { isOf, Recent } from "./recent.js";
+export type {
+  ChannelOptions,
+  ConnectionOptions,
+  EventHandlers,
+  EventNamed,
+  KnownName,
+  Told,
+  Url,
+} from "./types.js";
