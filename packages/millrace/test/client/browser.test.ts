@@ -8,11 +8,11 @@ import { join, posix } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { chromiumAvailable, launchChromium } from "../../../../e2e/support/chromium.js";
+import { type FaultServer, startFaultServer } from "../../src/testing/index.js";
 import { cases } from "./event-source-cases.js";
 import { buildClient } from "./support/build.js";
 import { observe, type Source } from "./support/observe.js";
 import { runCase } from "./support/run-case.js";
-import { type ScriptedServer, startScriptedServer } from "./support/scripted-server.js";
 
 /** What the page keeps of the stream under test. */
 declare global {
@@ -23,14 +23,14 @@ const available = chromiumAvailable();
 
 describe.skipIf(!available.available)("in a browser", { meta: { skipReason: available.reason } }, () => {
   let folder: string;
-  let server: ScriptedServer;
+  let server: FaultServer;
   let browser: Browser;
   let page: Page;
   let thrown: string[];
 
   beforeAll(async () => {
     folder = buildClient();
-    server = await startScriptedServer(servePage);
+    server = await startFaultServer({ target: servePage });
     browser = await launchChromium();
     page = await browser.newPage();
     page.on("pageerror", (error) => thrown.push(error.message));

@@ -1,10 +1,12 @@
 /** `connect` against a real hub, on a real server, behind proxies that do their worst. */
 import http from "node:http";
-import net, { type AddressInfo } from "node:net";
+import type net from "node:net";
+import type { AddressInfo } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { type ConnectOptions, connect, type Subscription } from "../../src/client/index.js";
 import { createHub, type Millrace, type MillraceOptions } from "../../src/index.js";
 import { createMemoryLog } from "../../src/log/index.js";
+import { startFaultServer } from "../../src/testing/index.js";
 import { until } from "../hub/until.js";
 
 const quick = { baseMs: 5, maxMs: 20 };
@@ -41,47 +43,11 @@ function follow(
 
 const isOpen = (stream: Subscription) => until(() => stream.state === "open" && stream.lastEventId !== "");
 
-/** Passes bytes on, until it is told to cut, or to hold back what the server says until the server has said all of it. */
+/** The hub of this port, behind a proxy that can be told to do its worst. */
 async function startProxy(port: number) {
-  const peers = new Set<net.Socket>();
-  const state = { holds: false, cutAfterBytes: Infinity, connections: 0 };
-  const proxy = net.createServer((client) => {
-    state.connections++;
-    const upstream = net.connect(port, "127.0.0.1");
-    peers.add(client).add(upstream);
-    for (const [one, other] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      one.on("error", () => other.destroy()).on("close", () => other.destroy());
-    }
-    client.pipe(upstream);
-    let held = "";
-    let passed = 0;
-    upstream.on("data", (bytes) => {
-      if (!state.holds) {
-        passed += bytes.length;
-        client.write(bytes);
-        if (passed > state.cutAfterBytes) client.destroy();
-        return;
-      }
-      held += bytes.toString("latin1");
-      const [, length, body] = /content-length: (\d+)\r\n.*?\r\n\r\n(.*)$/is.exec(held) ?? [];
-      if (length === undefined || body === undefined || body.length < Number(length)) return;
-      client.write(held, "latin1");
-      held = "";
-    });
-  });
-  const proxyPort = await listen(proxy);
-  const cut = () => {
-    for (const peer of peers) peer.destroy();
-    peers.clear();
-  };
-  onTestFinished(() => {
-    cut();
-    proxy.close();
-  });
-  return { url: `http://127.0.0.1:${proxyPort}/events`, state, cut };
+  const proxy = await startFaultServer({ target: `http://127.0.0.1:${port}` });
+  onTestFinished(() => proxy.close());
+  return { ...proxy, url: `${proxy.origin}/events` };
 }
 
 test("over connections that are cut again and again nothing is lost, and nothing comes twice", async () => {
@@ -98,7 +64,7 @@ test("over connections that are cut again and again nothing is lost, and nothing
   }
   await until(() => datas.length >= 300);
   expect(datas).toEqual(published);
-  expect(proxy.state.connections).toBeGreaterThan(5);
+  expect(proxy.requests.length).toBeGreaterThan(5);
 });
 
 test("a gap is told, and a snapshot is taken anew behind it", async () => {
@@ -203,7 +169,7 @@ test("a selection that is too long for an address goes into a body", async () =>
 test("behind a proxy that holds streams back it polls with the same cursor, and streams again later", async () => {
   const { hub, port } = await serve();
   const proxy = await startProxy(port);
-  proxy.state.holds = true;
+  proxy.hold();
   const { stream, datas, states } = follow(`${proxy.url}?channel=n`, {
     fallback: { firstByteMs: 100, streamAgainMs: 700 },
   });
@@ -213,7 +179,7 @@ test("behind a proxy that holds streams back it polls with the same cursor, and 
     if (n === 5) await until(() => datas.length === 6);
   }
   await until(() => datas.length === 10);
-  proxy.state.holds = false;
+  proxy.resume();
   for (let n = 10; stream.state !== "open"; n++) {
     await hub.publish({ channel: "n", data: n });
     await until(() => datas.length === n + 1);
@@ -225,14 +191,14 @@ test("behind a proxy that holds streams back it polls with the same cursor, and 
 test("streams that are cut again and again are given up for polls", async () => {
   const { hub, port } = await serve();
   const proxy = await startProxy(port);
-  proxy.state.cutAfterBytes = 500; // the head and the opening block pass
+  proxy.cutAfter(100); // the opening block passes
   const { stream, datas } = follow(`${proxy.url}?channel=n`);
   await until(() => stream.lastEventId !== "");
   for (let n = 0; stream.state !== "polling"; n++) {
     await hub.publish({ channel: "n", data: n });
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
-  proxy.state.cutAfterBytes = Infinity;
+  proxy.resume();
   await hub.publish({ channel: "n", data: -1 });
   await until(() => datas.at(-1) === -1);
   expect(datas.slice(0, -1)).toEqual(datas.slice(0, -1).map((_, n) => n));

@@ -1,19 +1,24 @@
 /** `connect` against a server that does what it is told. */
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { type ConnectionStatus, type ConnectOptions, connect, type Subscription } from "../../src/client/index.js";
+import {
+  type FaultServer,
+  type ScriptedAnswer,
+  type ScriptedResponse,
+  startFaultServer,
+} from "../../src/testing/index.js";
 import { until } from "../hub/until.js";
-import { type Answer, type ScriptedServer, startScriptedServer } from "./support/scripted-server.js";
 
-let server: ScriptedServer;
+let server: FaultServer;
 beforeEach(async () => {
-  server = await startScriptedServer();
+  server = await startFaultServer();
 });
 afterEach(() => server[Symbol.asyncDispose]());
 
 /** Waits that a test has the patience for. */
 const quick = { baseMs: 5, maxMs: 20 };
 
-function follow(answers: readonly Answer[], options: ConnectOptions = {}) {
+function follow(answers: readonly ScriptedAnswer[], options: ConnectOptions = {}) {
   const seen = server.script("/", answers);
   const stream = connect(server.origin, { backoff: quick, ...options });
   onTestFinished(() => stream.close());
@@ -36,7 +41,7 @@ function record(stream: Subscription) {
   return { events, states, errors, log };
 }
 
-const hold = (...body: (string | number)[]): Answer => ({ body, finish: "hold" });
+const hold = (...body: (string | number)[]): ScriptedResponse => ({ body, finish: "stall" });
 const closed = (stream: Subscription) => until(() => stream.state === "closed");
 
 describe("events", () => {
@@ -176,7 +181,7 @@ describe("coming back", () => {
   test("is with the cursor, after a wait that is told", async () => {
     const waits: ConnectionStatus[] = [];
     const { stream, seen, events, states } = follow([
-      { body: ["id: é\ndata: 1\n\nid: lost\ndata: unfinished"], finish: "break" },
+      { body: ["id: é\ndata: 1\n\nid: lost\ndata: unfinished"], finish: "cut" },
       hold("data: 2\n\n"),
     ]);
     stream.on("state", (status) => status.state === "waiting" && waits.push(status));
@@ -259,7 +264,7 @@ describe("coming back", () => {
   });
 
   test("does not wait any more when it is told to", async () => {
-    const { stream, events } = follow([{ status: 0 }, hold("data: 1\n\n")], { backoff: { baseMs: 60_000, jitter: 0 } });
+    const { stream, events } = follow(["cut", hold("data: 1\n\n")], { backoff: { baseMs: 60_000, jitter: 0 } });
     await until(() => stream.state === "waiting");
     stream.reconnect();
     await until(() => events.length === 1);
@@ -276,7 +281,7 @@ describe("coming back", () => {
   });
 
   test("an answer that does not come is not waited for", async () => {
-    const { errors, events } = follow([{ status: -1 }, hold("data: 1\n\n")], { openMs: 30 });
+    const { errors, events } = follow(["stall", hold("data: 1\n\n")], { openMs: 30 });
     await until(() => events.length === 1);
     expect(errors).toMatchObject([{ code: "timed_out" }]);
   });

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
 import { connect, debug, EventSource } from "../../src/client/index.js";
+import { type FaultServer, startFaultServer } from "../../src/testing/index.js";
 import { until } from "../hub/until.js";
-import { type ScriptedServer, startScriptedServer } from "./support/scripted-server.js";
 
-let server: ScriptedServer;
+let server: FaultServer;
 beforeEach(async () => {
-  server = await startScriptedServer();
+  server = await startFaultServer();
 });
 afterEach(() => server[Symbol.asyncDispose]());
 

@@ -1,5 +1,5 @@
+import type { ScriptedAnswer, ScriptedResponse } from "../../src/testing/index.js";
 import type { Script } from "./support/observe.js";
-import type { Answer } from "./support/scripted-server.js";
 
 /**
  * What an EventSource must do, as the standard has it (WHATWG HTML, "Server-sent events"). The same table is held against
@@ -8,7 +8,7 @@ import type { Answer } from "./support/scripted-server.js";
 export interface Case {
   name: string;
   /** To the requests for the stream's path, in their order; after the last, 204. */
-  answers: readonly Answer[];
+  answers: readonly ScriptedAnswer[];
   /** Beside `open`, `message` and `error`. */
   types?: readonly string[];
   /** No listeners of the harness: the script makes its own. */
@@ -26,10 +26,17 @@ export interface Case {
 }
 
 const end = ["error (0)", "error (2)"]; // the stream ends, and the reconnection gets 204
-const stream = (...body: NonNullable<Answer["body"]>): Answer[] => [{ body: ["retry: 1\n", ...body] }];
+const stream = (...body: NonNullable<ScriptedResponse["body"]>): ScriptedAnswer[] => [
+  { body: ["retry: 1\n", ...body] },
+];
 const seen = (...messages: string[]) => ["open (1)", ...messages, ...end];
 /** A case of the format alone: one stream. */
-const format = (name: string, body: NonNullable<Answer["body"]>, messages: string[], types: string[] = []): Case => ({
+const format = (
+  name: string,
+  body: NonNullable<ScriptedResponse["body"]>,
+  messages: string[],
+  types: string[] = [],
+): Case => ({
   name,
   answers: stream(...body),
   types,
@@ -108,7 +115,7 @@ export const cases: Case[] = [
   ),
   {
     name: "a bare CR dispatches at once",
-    answers: [{ body: ["data: a\r\r"], finish: "hold" }],
+    answers: [{ body: ["data: a\r\r"], finish: "stall" }],
     log: ["open (1)", 'message "a" # (1)'],
   },
   ...[
@@ -116,7 +123,7 @@ export const cases: Case[] = [
     { name: "a byte order mark in pieces", body: [bytes(0xef), bytes(0xbb), bytes(0xbf), "data: a\n\n"] },
     { name: "a byte order mark before a comment", body: ["\ufeff: c\ndata: a\n\n"] },
   ].map(
-    ({ name, body }): Case => ({ name, answers: [{ body, finish: "hold" }], log: ["open (1)", 'message "a" # (1)'] }),
+    ({ name, body }): Case => ({ name, answers: [{ body, finish: "stall" }], log: ["open (1)", 'message "a" # (1)'] }),
   ),
   format("byte order marks later", ["data: a\ufeff\n\n\ufeffdata: b\n\n"], ['message "a\ufeff" # (1)']),
   ...[1, 1023, 1024, 1025, 4096, 8191, 16_384, 65_530, 65_536, 1 << 20].map((size): Case => {
@@ -152,12 +159,12 @@ export const cases: Case[] = [
   {
     name: "the stream breaks",
     // The pause: a body that breaks drops what has come with the break and was not read. Its id does not count, either.
-    answers: [{ body: ["retry: 1\ndata: a\n\ndata: b\n", 50], finish: "break" }, ...stream("data: c\n\n")],
+    answers: [{ body: ["retry: 1\ndata: a\n\ndata: b\n", 50], finish: "cut" }, ...stream("data: c\n\n")],
     log: ["open (1)", 'message "a" # (1)', "error (0)", ...seen('message "c" # (1)')],
   },
   {
     name: "no answer, or no more than its head",
-    answers: [...stream(), { status: 0 }, { finish: "break" }, { status: 0 }, ...stream("data: a\n\n")],
+    answers: [...stream(), "cut", { finish: "cut" }, "cut", ...stream("data: a\n\n")],
     log: [
       ...["open (1)", "error (0)", "error (0)", "open (1)", "error (0)", "error (0)"],
       ...seen('message "a" # (1)'),
@@ -196,7 +203,7 @@ export const cases: Case[] = [
   // Handlers
   {
     name: "close in the midst of a chunk",
-    answers: [{ body: ["data: a\n\ndata: b\n\ndata: c\n\n"], finish: "hold" }],
+    answers: [{ body: ["data: a\n\ndata: b\n\ndata: c\n\n"], finish: "stall" }],
     script: (source) => source.addEventListener("message", (event) => event.data === "b" && source.close()),
     log: ["open (1)", 'message "a" # (1)', 'message "b" # (1)'],
   },
@@ -261,7 +268,7 @@ export const cases: Case[] = [
   },
   {
     name: "what a handler attribute may be",
-    answers: [{ body: ["data: a\n\n"], finish: "hold" }],
+    answers: [{ body: ["data: a\n\n"], finish: "stall" }],
     silent: true,
     script: (source, note) => {
       note(`${source.onopen} ${source.onmessage} ${source.onerror}`);
@@ -281,7 +288,7 @@ export const cases: Case[] = [
   },
   {
     name: "microtasks run between events, and before the next listener is called they do not",
-    answers: [{ body: ["data: a\n\ndata: b\n\n"], finish: "hold" }],
+    answers: [{ body: ["data: a\n\ndata: b\n\n"], finish: "stall" }],
     silent: true,
     script: (source, note) => {
       source.addEventListener("message", (event) => {
@@ -293,7 +300,7 @@ export const cases: Case[] = [
   },
   {
     name: "listeners that come and go",
-    answers: [{ body: ["data: a\n\ndata: b\n\n"], finish: "hold" }],
+    answers: [{ body: ["data: a\n\ndata: b\n\n"], finish: "stall" }],
     silent: true,
     script: (source, note) => {
       const gone = () => note("never");
@@ -306,7 +313,7 @@ export const cases: Case[] = [
   },
   {
     name: "what events are",
-    answers: [{ body: ["id: 1\ndata: a\n\n"], finish: "hold" }],
+    answers: [{ body: ["id: 1\ndata: a\n\n"], finish: "stall" }],
     silent: true,
     script: (source, note) => {
       const facts = (event: Event & { source?: unknown; ports?: unknown[] }) =>
@@ -318,7 +325,7 @@ export const cases: Case[] = [
   },
   {
     name: "what it is",
-    answers: [{ finish: "hold" }],
+    answers: [{ finish: "stall" }],
     silent: true,
     withCredentials: true,
     script: (source, note) => {

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { EventSource } from "../../src/client/index.js";
+import { type FaultServer, startFaultServer } from "../../src/testing/index.js";
 import { cases } from "./event-source-cases.js";
 import { observe, type SourceClass } from "./support/observe.js";
 import { runCase } from "./support/run-case.js";
-import { type ScriptedServer, startScriptedServer } from "./support/scripted-server.js";
 
-let server: ScriptedServer;
+let server: FaultServer;
 beforeAll(async () => {
-  server = await startScriptedServer();
+  server = await startFaultServer();
 });
 afterAll(() => server?.[Symbol.asyncDispose]());
 

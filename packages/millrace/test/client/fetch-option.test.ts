@@ -1,12 +1,12 @@
 /** What the npm package `eventsource` 4 has beside the standard: a `fetch` of the user's own. */
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { EventSource, type EventSourceFetchInit, type FetchLike } from "../../src/client/index.js";
+import { type FaultServer, startFaultServer } from "../../src/testing/index.js";
 import { until } from "../http/support/until.js";
-import { type ScriptedServer, startScriptedServer } from "./support/scripted-server.js";
 
-let server: ScriptedServer;
+let server: FaultServer;
 beforeEach(async () => {
-  server = await startScriptedServer();
+  server = await startFaultServer();
 });
 afterEach(() => server[Symbol.asyncDispose]());
 

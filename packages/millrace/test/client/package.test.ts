@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startFaultServer } from "../../src/testing/index.js";
 import { buildClient, compile } from "./support/build.js";
-import { startScriptedServer } from "./support/scripted-server.js";
 
 const run = promisify(execFile);
 let folder: string;
@@ -87,13 +87,13 @@ test("can be imported where there is nothing of the web, and touches nothing", a
     const client = await import("./client/index.js");
     console.log(Object.keys(client).join(), before === Object.getOwnPropertyNames(globalThis).join());
   `);
-  expect(stdout).toBe("ConnectionError,ErrorEvent,EventSource,PollingClient,connect,debug true\n");
+  expect(stdout).toBe("ConnectionError,ErrorEvent,EventSource,PollingClient,acrossTabs,connect,debug true\n");
 });
 
 describe("a process", () => {
   test("ends once its streams are closed", async () => {
-    await using server = await startScriptedServer();
-    server.script("/", [{ body: ["data: a\n\n"], finish: "hold" }]);
+    await using server = await startFaultServer();
+    server.script("/", [{ body: ["data: a\n\n"], finish: "stall" }]);
     const { stdout } = await node(`
       import { EventSource } from "./client/index.js";
       const source = new EventSource("${server.origin}");
@@ -103,8 +103,8 @@ describe("a process", () => {
   });
 
   test("lives on while a stream waits to come back", async () => {
-    await using server = await startScriptedServer();
-    server.script("/", [{ body: ["retry: 200\n"] }, { body: ["data: a\n\n"], finish: "hold" }]);
+    await using server = await startFaultServer();
+    server.script("/", [{ body: ["retry: 200\n"] }, { body: ["data: a\n\n"], finish: "stall" }]);
     const { stdout } = await node(`
       import { EventSource } from "./client/index.js";
       const source = new EventSource("${server.origin}");
@@ -115,8 +115,8 @@ describe("a process", () => {
 
   // undici holds signals weakly: an abort once got lost with one.
   test("collects its garbage, and streams that nobody holds go on and still close", async () => {
-    await using server = await startScriptedServer();
-    const requests = server.script("/", [{ body: ["data: a\n\n", 300, "data: b\n\n"], finish: "hold" }]);
+    await using server = await startFaultServer();
+    const requests = server.script("/", [{ body: ["data: a\n\n", 300, "data: b\n\n"], finish: "stall" }]);
     const { stdout } = await node(
       `
       import { EventSource } from "./client/index.js";

@@ -1,15 +1,15 @@
 import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
 import { PollingClient, type PollingOptions } from "../../src/client/index.js";
+import { type FaultServer, type ScriptedAnswer, startFaultServer } from "../../src/testing/index.js";
 import { until } from "../hub/until.js";
-import { type Answer, type ScriptedServer, startScriptedServer } from "./support/scripted-server.js";
 
-let server: ScriptedServer;
+let server: FaultServer;
 beforeEach(async () => {
-  server = await startScriptedServer();
+  server = await startFaultServer();
 });
 afterEach(() => server[Symbol.asyncDispose]());
 
-function poll(answers: readonly Answer[], options: PollingOptions = {}) {
+function poll(answers: readonly ScriptedAnswer[], options: PollingOptions = {}) {
   const seen = server.script("/", answers);
   const client = new PollingClient(server.origin, { intervalMs: 5, ...options });
   onTestFinished(() => client.stop());
@@ -19,10 +19,10 @@ function poll(answers: readonly Answer[], options: PollingOptions = {}) {
   return { client, told, seen };
 }
 
-const json = (body: string): Answer => ({ headers: { "content-type": "application/json" }, body: [body] });
+const json = (body: string): ScriptedAnswer => ({ headers: { "content-type": "application/json" }, body: [body] });
 
 test("asks until it is stopped, whatever fails meanwhile, and counts what was for nothing", async () => {
-  const answers = [json("1"), json("1"), { status: 500 }, { status: 0 }, json("{"), json("2")];
+  const answers: ScriptedAnswer[] = [json("1"), json("1"), { status: 500 }, "cut", json("{"), json("2")];
   const { client, told, seen } = poll([...answers, ...Array.from({ length: 1000 }, () => json("3"))]);
   client.start();
   client.start();
@@ -54,7 +54,7 @@ test("stopped in a handler, or while it asks, it says no more", async () => {
   await until(() => told.length === 1);
   await new Promise((resolve) => setTimeout(resolve, 30));
   expect(seen).toHaveLength(1);
-  const hanging = poll([{ status: -1 }]);
+  const hanging = poll(["stall"]);
   hanging.client.start();
   await until(() => hanging.seen.length === 1);
   hanging.client.stop();

@@ -3,12 +3,12 @@ import { createServer, type Server, type Socket } from "node:net";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { ErrorEvent, EventSource, type EventSourceInit } from "../../src/client/index.js";
+import { type FaultServer, startFaultServer } from "../../src/testing/index.js";
 import { until } from "../http/support/until.js";
-import { type ScriptedServer, startScriptedServer } from "./support/scripted-server.js";
 
-let server: ScriptedServer;
+let server: FaultServer;
 beforeEach(async () => {
-  server = await startScriptedServer();
+  server = await startFaultServer();
 });
 afterEach(() => server[Symbol.asyncDispose]());
 
@@ -33,7 +33,7 @@ const data = ({ events }: Seen) => events.map((event) => event.data);
 
 describe("requests", () => {
   test("are plain GETs that want an event stream, and no cache", async () => {
-    const requests = server.script("/", [{ finish: "hold" }]);
+    const requests = server.script("/", [{ finish: "stall" }]);
     open(`${server.origin}/#here`);
     await until("a request", () => requests.length === 1);
     expect(requests[0]).toMatchObject({
@@ -81,7 +81,7 @@ describe("redirects", () => {
 
   // CVE-2022-1650: the package eventsource once gave them to whoever it was sent to.
   test("to another origin take no credentials along; events are of that origin", async () => {
-    await using other = await startScriptedServer();
+    await using other = await startFaultServer();
     const moved = other.script("/", [{ body: ["retry: 1\ndata: a\n\n"] }, {}]);
     const old = server.script("/", [{ status: 307, headers: { location: other.origin } }]);
     const secrets = { Authorization: "Bearer secret", Cookie: "session=secret" };
@@ -130,11 +130,11 @@ describe("error events", () => {
     await until("an error", () => errors.length === 1);
     expect(errors[0]).toMatchObject({ code: undefined, message: expect.stringContaining("ECONNREFUSED") });
     expect(source.readyState).toBe(EventSource.CONNECTING);
-    server = await startScriptedServer();
+    server = await startFaultServer();
   });
 
   test("an event longer than maxBlockLength ends it for good, after what came before", async () => {
-    const requests = server.script("/", [{ body: [`data: a\n\ndata: ${"x".repeat(3000)}\n\n`], finish: "hold" }]);
+    const requests = server.script("/", [{ body: [`data: a\n\ndata: ${"x".repeat(3000)}\n\n`], finish: "stall" }]);
     const seen = open(server.origin, { maxBlockLength: 1000 });
     await until("an error", () => seen.errors.length === 1);
     expect(data(seen)).toEqual(["a"]);
@@ -154,8 +154,8 @@ describe("close", () => {
   test.each(["before the answer", "in the stream", "while waiting"])("%s lets go of everything", async (when) => {
     const requests = server.script("/", [
       when === "before the answer"
-        ? { headers: {}, status: -1 }
-        : { body: ["data: a\n\n"], finish: when === "in the stream" ? "hold" : "end" },
+        ? "stall"
+        : { body: ["data: a\n\n"], finish: when === "in the stream" ? "stall" : "end" },
       {},
     ]);
     const seen = open(server.origin);

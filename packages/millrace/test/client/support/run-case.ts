@@ -1,7 +1,7 @@
+import type { FaultServer } from "../../../src/testing/index.js";
 import { until } from "../../http/support/until.js";
 import type { Case } from "../event-source-cases.js";
 import type { observe } from "./observe.js";
-import type { ScriptedServer } from "./scripted-server.js";
 
 /** A stream that is being observed, here or in a page. */
 interface Running {
@@ -17,7 +17,7 @@ let streams = 0;
 
 /** Runs a case until as much has been seen as `log` says, and a little longer. */
 export async function runCase(
-  server: ScriptedServer,
+  server: FaultServer,
   { answers, types = [], silent = false, withCredentials = false, script }: Case,
   log: readonly string[],
   start: Start,
