@@ -32,17 +32,24 @@ const everythingButHttp = [
 const rooms: Record<string, Room> = {
   protocol: { rooms: [], node: [], pure: true },
   client: { rooms: ["protocol"], node: [] },
+  // What react and vue have in common.
+  screen: { rooms: ["protocol", "client"], node: [] },
+  react: { rooms: ["protocol", "client", "screen"], node: [], peers: ["react"] },
+  vue: { rooms: ["protocol", "client", "screen"], node: [], peers: ["vue"] },
   log: { rooms: ["protocol"], node: everythingButHttp },
   // What users import as millrace/log: the contract and the driver that needs nothing.
   "log/index": { rooms: ["protocol", "log", "log/memory"], node: [] },
   "log/memory": { rooms: ["protocol", "log"], node: everythingButHttp },
   "log/disk": { rooms: ["protocol", "log"], node: [...everythingButHttp, "node:net"] },
+  "log/redis": { rooms: ["protocol", "log"], node: everythingButHttp },
   sink: { rooms: ["protocol"], node: anyNode },
   hub: { rooms: ["protocol", "log", "sink"], node: everythingButHttp },
   stream: { rooms: ["protocol", "sink"], node: [] },
   http: { rooms: ["protocol", "log", "sink", "hub", "stream"], node: anyNode },
   jwt: { rooms: ["protocol", "http"], node: ["node:crypto"], peers: ["jose"] },
   sources: { rooms: ["protocol"], node: ["node:fs", "node:os", "node:perf_hooks"] },
+  // For the tests of users: it may import anything, and nothing imports it.
+  testing: { rooms: ["*"], node: anyNode },
   // The files of src itself: index.ts composes the default log, the hub and HTTP.
   root: {
     rooms: ["protocol", "log", "log/index", "log/memory", "log/disk", "sink", "hub", "stream", "http"],

@@ -9,6 +9,7 @@ const packages = [
   { name: "curl", present: ["curl", "--version"], usedBy: "the examples with curl" },
   { name: "openssl", present: ["openssl", "version"], usedBy: "the tests over TLS" },
   { name: "nginx", present: ["nginx", "-v"], usedBy: "the tests behind a proxy" },
+  { name: "redis-server", present: ["redis-server", "--version"], usedBy: "the tests of many nodes on Redis" },
   { name: "python3-venv", present: ["python3", "-c", "import ensurepip, venv"], usedBy: "the Flask example" },
 ];
 

@@ -10,8 +10,8 @@ export interface Option<T> {
   readonly off?: string;
   /** May be given several times. */
   readonly many?: boolean;
-  /** Its value is never repeated in a message. */
-  readonly secret?: boolean;
+  /** Its value is never repeated in a message; a pattern: a value that fits it is not. */
+  readonly secret?: boolean | RegExp;
   /** Throws an Error whose message says what would be right. */
   readonly parse: (text: string) => T;
 }
@@ -38,12 +38,15 @@ export class UsageError extends Error {}
 
 export const envName = (flag: string): string => `MILLRACE_${flag.toUpperCase().replaceAll("-", "_")}`;
 
+export const isSecret = ({ secret }: AnyOption, text: string): boolean =>
+  secret instanceof RegExp ? secret.test(text) : secret === true;
+
 /** Checks the value of an option, wherever it comes from. */
 export function parseValue(option: AnyOption, text: string, where: string): unknown {
   try {
     return option.parse(text);
   } catch (error) {
-    const given = option.secret ? "not valid" : JSON.stringify(text);
+    const given = isSecret(option, text) ? "not valid" : JSON.stringify(text);
     throw new UsageError(`${where} is ${given}: it should be ${(error as Error).message}`);
   }
 }

@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import { parseArgs } from "node:util";
-import { envName, type Option, type Options, parseValue, UsageError, type Values } from "./option.js";
+import { envName, isSecret, type Option, type Options, parseValue, UsageError, type Values } from "./option.js";
 import { parseText } from "./values.js";
 
 /** The option that names the file, for the table of each command. */
@@ -70,7 +70,7 @@ function readFlags(options: Options, args: readonly string[], most: number): { f
     if (option.value === undefined) {
       if (value !== undefined) throw new UsageError(`${rawName} takes no value`);
     } else if (value === undefined || (!inlineValue && /^-./.test(value))) {
-      const shown = option.secret ? option.value : value;
+      const shown = isSecret(option, value ?? "") ? option.value : value;
       const dash = value === undefined ? "" : ` (one that begins with a dash: ${rawName}=${shown})`;
       throw new UsageError(`${rawName} needs a value: ${rawName} ${option.value}${dash}`);
     }

@@ -14,6 +14,7 @@ import {
   parseTimer,
   positive,
 } from "../cli/values.js";
+import { parseRedisAddress, type RedisAddress } from "./redis-address.js";
 
 /** Everything that can be set about a hub: the one table behind flags, environment, file and help. */
 export const serveOptions = {
@@ -25,10 +26,23 @@ export const serveOptions = {
   },
   port: { value: "PORT", default: "4000", parse: parsePort, help: "Port to listen on; 0 takes any that is free." },
   store: {
-    value: "memory|disk:PATH",
+    value: "memory|disk:PATH|redis://HOST",
     default: "disk:./millrace-data",
+    secret: /@/, // the address of a Redis may hold its password
     parse: parseStore,
-    help: "Where events are kept: memory, or disk:PATH for a folder that survives restarts.",
+    help: "Where events are kept: memory, disk:PATH for a folder that survives restarts, or a Redis that any number of hubs share: redis://USER:PASSWORD@HOST:PORT/DATABASE, rediss:// over TLS, redis+sentinel://HOST,HOST/NAME. A password is better given by environment or file: other users of a machine see flags.",
+  },
+  "redis-prefix": {
+    value: "TEXT",
+    default: "millrace:",
+    parse: parsePrefix,
+    help: "With what all keys and Pub/Sub channels in Redis begin. Hubs with the same one share their events.",
+  },
+  "redis-wait": {
+    value: "N",
+    default: "0",
+    parse: parseCount,
+    help: "So many replicas of Redis have to confirm an event before it is acknowledged.",
   },
   durability: {
     value: "process|power",
@@ -213,8 +227,13 @@ export const serveOptions = {
   config: configOption,
 } as const;
 
+function parsePrefix(value: string): string {
+  if (!/^[\x21-\x7e]{1,100}$/.test(value)) throw new Error("1 to 100 visible ASCII characters");
+  return value;
+}
+
 /** Where events are kept. */
-type Store = { readonly kind: "memory" } | { readonly kind: "disk"; readonly path: string };
+type Store = { readonly kind: "memory" } | { readonly kind: "disk"; readonly path: string } | RedisAddress;
 
 /** An origin is compared as browsers write it: lower case, no slash at its end. */
 function parseOrigin(value: string): string {
@@ -233,7 +252,8 @@ function parseAddress(value: string): string {
 
 function parseStore(value: string): Store {
   if (value === "memory") return { kind: "memory" };
+  if (/^redis/.test(value)) return parseRedisAddress(value);
   const path = /^disk:(.+)$/s.exec(value)?.[1];
-  if (path === undefined) throw new Error("memory or disk:PATH");
+  if (path === undefined) throw new Error("memory, disk:PATH or redis://HOST");
   return { kind: "disk", path };
 }

@@ -119,7 +119,7 @@ describe("what is refused", () => {
   it.each([
     ["--port", "4000x", '--port is "4000x": it should be a port from 0 to 65535'],
     ["--port", "65536", '--port is "65536": it should be a port from 0 to 65535'],
-    ["--store", "sqlite", '--store is "sqlite": it should be memory or disk:PATH'],
+    ["--store", "sqlite", '--store is "sqlite": it should be memory, disk:PATH or redis://HOST'],
     ["--log-level", "loud", '--log-level is "loud": it should be one of debug, info, warn, error, silent'],
     ["--heartbeat", "15", '--heartbeat is "15": it should be a time such as 500ms, 15s, 10m or 24h, or off'],
     ["--heartbeat", "0s", '--heartbeat is "0s": it should be more than 0, or off'],

@@ -8,7 +8,7 @@ export interface CorsOptions {
   readonly loopback: boolean;
 }
 
-const exposed = "Millrace-Position, Millrace-Connection, Millrace-Heartbeat-Ms, Retry-After";
+const exposed = "Millrace-Position, Millrace-Connection, Millrace-Heartbeat-Ms, Millrace-More, Retry-After";
 const allowedHeaders = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Cache-Control";
 
 /** The headers that let a page of another origin read the answer; none when it may not. */

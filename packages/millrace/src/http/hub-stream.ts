@@ -47,7 +47,7 @@ type Selected = string | readonly string[] | Following | AnyRefusal;
 
 /**
  * Makes a route on which clients follow what the application chooses. The client has `rewind`, `lastEventId`, `format`,
- * `mode`, `conflate` and `every` as at `/events`, as far as the application does not say it.
+ * `mode`, `wait`, `conflate` and `every` as at `/events`, as far as the application does not say it.
  */
 export function hubStream<R extends AnyRequest, Rest extends unknown[]>(
   api: Api,

@@ -46,6 +46,7 @@ const statuses: Readonly<Partial<Record<MillraceErrorCode, number>>> = {
   idempotency_conflict: 422,
   store_full: 507,
   store_failed: 503,
+  store_unsure: 503,
   closed: 503,
 };
 
@@ -56,7 +57,7 @@ export function problemOf(error: unknown): Problem | undefined {
   const status = statuses[error.code];
   if (status === undefined) return undefined;
   const detail =
-    error.code === "store_failed" ? "the store cannot be written at present: nothing was kept" : error.message;
+    error.code === "store_failed" ? "the store cannot be used at present: nothing was kept" : error.message;
   return new Problem(status, error.code, detail, status >= 500 ? retryLater(5) : {});
 }
 

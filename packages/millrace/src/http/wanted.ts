@@ -13,13 +13,15 @@ export interface Wanted {
   readonly rewind?: number | "all";
   readonly form: Form;
   readonly poll: boolean;
+  /** How long a poll waits at most for something to say. Undefined: as long as the hub lets it. */
+  readonly waitMs?: number;
   readonly conflate: boolean;
   /** Undefined: it is written to whenever something comes. */
   readonly everyMs: number | undefined;
 }
 
-const parameters = ["channel", "rewind", "lastEventId", "format", "mode", "conflate", "every", "ticket"];
-const members = ["channels", "rewind", "lastEventId", "format", "mode", "conflate", "every"];
+const parameters = ["channel", "rewind", "lastEventId", "format", "mode", "wait", "conflate", "every", "ticket"];
+const members = ["channels", "rewind", "lastEventId", "format", "mode", "wait", "conflate", "every"];
 
 /** What a request asks for. @throws Problem 400 */
 export const wantedBy = (api: Api, exchange: Exchange): Wanted | Promise<Wanted> =>
@@ -28,8 +30,8 @@ export const wantedBy = (api: Api, exchange: Exchange): Wanted | Promise<Wanted>
 /** What a query asks for, where the application names the channels: its other parameters are the application's. */
 export function wantedOn(channels: readonly string[], query: string): Wanted {
   const given = Object.fromEntries(parseQuery(query).filter(([name]) => parameters.includes(name)));
-  const { rewind, lastEventId, format, mode, conflate, every } = given;
-  return wantedOf({ channels, rewind, lastEventId, format, mode, conflate, every });
+  const { rewind, lastEventId, format, mode, wait, conflate, every } = given;
+  return wantedOf({ channels, rewind, lastEventId, format, mode, wait, conflate, every });
 }
 
 function fromQuery({ allowedParameters, gate }: Api, query: string): Wanted {
@@ -62,6 +64,7 @@ function fromQuery({ allowedParameters, gate }: Api, query: string): Wanted {
     rewind: once.get("rewind"),
     format: once.get("format"),
     mode: once.get("mode"),
+    wait: once.get("wait"),
     conflate: once.get("conflate"),
     every: once.get("every"),
   });
@@ -69,7 +72,7 @@ function fromQuery({ allowedParameters, gate }: Api, query: string): Wanted {
 
 async function fromBody(api: Api, exchange: Exchange): Promise<Wanted> {
   const example = '{"channels":["news","chat/*"]}';
-  const { channels, rewind, lastEventId, format, mode, conflate, every } = await readMembers(
+  const { channels, rewind, lastEventId, format, mode, wait, conflate, every } = await readMembers(
     api,
     exchange,
     members,
@@ -84,6 +87,7 @@ async function fromBody(api: Api, exchange: Exchange): Promise<Wanted> {
     lastEventId: text("lastEventId", lastEventId),
     format: text("format", format),
     mode: text("mode", mode),
+    wait: text("wait", wait),
     conflate: conflate ? "1" : undefined,
     every: text("every", every),
   });
@@ -104,10 +108,11 @@ function wantedOf(raw: {
   rewind: string | undefined;
   format: string | undefined;
   mode: string | undefined;
+  wait: string | undefined;
   conflate: string | undefined;
   every: string | undefined;
 }): Wanted {
-  const { channels, lastEventId, rewind, format = "event", mode = "stream", conflate, every } = raw;
+  const { channels, lastEventId, rewind, format = "event", mode = "stream", wait, conflate, every } = raw;
   const known = (name: string, value: string, values: readonly string[]) => {
     if (values.includes(value)) return;
     throw new Problem(
@@ -121,14 +126,18 @@ function wantedOf(raw: {
   if (rewind !== undefined && rewind !== "all" && !/^\d{1,9}$/.test(rewind))
     known("rewind", rewind, ["all", "a whole number"]);
   if (conflate !== undefined) known("conflate", conflate, ["1"]);
-  const everyMs = every === undefined ? undefined : millisecondsOf(every);
+  const everyMs = every === undefined ? undefined : everyMsOf(every);
   if (everyMs !== undefined && mode === "poll") {
     throw new Problem(400, "invalid_parameter", "every is for streams: a poll is answered with what is there");
+  }
+  if (wait !== undefined && mode !== "poll") {
+    throw new Problem(400, "invalid_parameter", "wait is for polls: give mode=poll with it");
   }
   return {
     channels,
     form: format as Form,
     poll: mode === "poll",
+    ...(wait === undefined ? {} : { waitMs: waitMsOf(wait) }),
     conflate: conflate !== undefined || everyMs !== undefined,
     everyMs,
     ...(lastEventId ? { lastEventId } : {}),
@@ -138,15 +147,33 @@ function wantedOf(raw: {
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
+/** A time such as `250ms`; NaN when it is none. */
+function millisecondsOf(text: string): number {
+  const [, count, unit = ""] = /^(\d{1,7})(ms|s|m|h)$/.exec(text) ?? [];
+  return Number(count) * (unitMs[unit] ?? Number.NaN);
+}
+
 /** The time between two writes, as `every` says it. @throws Problem 400 */
-function millisecondsOf(every: string): number {
-  const [, count, unit = ""] = /^(\d{1,7})(ms|s|m|h)$/.exec(every) ?? [];
-  const ms = Number(count) * (unitMs[unit] ?? Number.NaN);
+function everyMsOf(every: string): number {
+  const ms = millisecondsOf(every);
   if (isEveryMs(ms)) return ms;
   const { least, most } = everyMsBounds;
   throw new Problem(
     400,
     "invalid_parameter",
     `every is ${JSON.stringify(every)}: it may be such as 250ms or 5s, from ${least}ms to ${most / 3_600_000}h`,
+  );
+}
+
+const mostWaitMs = 25_000;
+
+/** How long a poll waits, as `wait` says it. @throws Problem 400 */
+function waitMsOf(wait: string): number {
+  const ms = wait === "0" ? 0 : millisecondsOf(wait);
+  if (ms <= mostWaitMs) return ms;
+  throw new Problem(
+    400,
+    "invalid_parameter",
+    `wait is ${JSON.stringify(wait)}: it may be 0, or such as 500ms or 5s, up to ${mostWaitMs / 1000}s`,
   );
 }

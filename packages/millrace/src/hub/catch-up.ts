@@ -87,14 +87,14 @@ export class CatchUp {
   #readFor(subscriber: Subscriber): void {
     if (subscriber.state !== "reading") return;
     const { log, take, onError } = this.#parts;
-    const { cursor, group } = subscriber;
+    const { cursor, group, cadence } = subscriber;
     try {
       // With nothing of its own it reads what all of its group do.
-      const shares = log.isQuiet(subscriber.ownChannels, cursor);
+      const shares = (cadence && cadence.ownThrough <= cursor) || log.isQuiet(subscriber.ownChannels, cursor);
       const known = shares && this.#known(subscriber);
       if (known) take(subscriber, known);
       if (known || (shares && this.#waits(subscriber))) return;
-      const batch = this.#batchOf(subscriber, shares ? this.#selectionOf(group) : subscriber.selection);
+      const batch = (shares && this.#recent(subscriber)) || this.#batchOf(subscriber, shares);
       if (batch instanceof Promise) void this.#await(subscriber, batch, shares);
       else {
         if (shares) this.#share(group, batch);
@@ -164,10 +164,29 @@ export class CatchUp {
     return selection;
   }
 
-  #batchOf({ cursor: after, knownDrops, group }: Subscriber, selection: Selection): MaybePromise<Batch> {
+  /** What its group has kept for it. */
+  #recent({ cursor: after, knownDrops, group }: Subscriber): Batch | undefined {
+    const { drops, tail, shared } = this.#parts.log;
+    // Of a shared log, entries may come late.
+    const entries = shared ? undefined : group.recent?.behind(after, conflatedBytes);
+    if (!entries) return undefined;
+    if (group.members === 1) group.recent?.clear(tail);
+    return new Batch({
+      after,
+      knownDrops,
+      drops,
+      tail,
+      form: group.form,
+      slice: { entries, next: tail, gap: undefined },
+    });
+  }
+
+  #batchOf(subscriber: Subscriber, shares: boolean): MaybePromise<Batch> {
+    const { cursor: after, knownDrops, group } = subscriber;
     const { log } = this.#parts;
     const { drops, tail } = log;
     const { conflate } = group;
+    const selection = shares ? this.#selectionOf(group) : subscriber.selection;
     const limitBytes = conflate ? conflatedBytes : chunkBytes;
     const slice = log.read({ selection, after, knownDrops, limitBytes, conflate });
     const parts = { after, knownDrops, drops, tail, form: group.form };

@@ -6,6 +6,8 @@ export class Cadence {
   /** It may be written what came up to this sequence, and whatever newer values of the same keys there are. */
   releasedThrough = 0;
   releasedAtMs = -Infinity;
+  /** Up to here it may have entries of its own. */
+  ownThrough = Infinity;
   /** While it is held: which tick it waits for. */
   tickMs = 0;
 }

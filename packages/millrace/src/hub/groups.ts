@@ -1,9 +1,10 @@
-import type { Entry } from "../log/index.js";
+import type { Entry, Following } from "../log/index.js";
 import type { Selection } from "../protocol/index.js";
 import { ByChannel } from "./by-channel.js";
 import type { Chunk, Form } from "./form.js";
 import type { Manner } from "./manner.js";
 import { broadcastChannel } from "./notify.js";
+import type { Recent } from "./recent.js";
 
 /** What a group needs of a subscriber. */
 interface Member {
@@ -40,8 +41,12 @@ export class Group<T extends Member> implements Manner {
   pending: Entry[] = [];
   /** The round that brings them: see Rounds. */
   round: Round | undefined;
+  /** Of a group whose members have a rate of their own: what they will need next. */
+  recent: Recent | undefined;
   /** Nothing will ever come for it behind this sequence: see Runs. */
   endsAt = Infinity;
+  /** What it has a shared log commit here. */
+  following: Following | undefined;
 
   constructor(key: string, selection: Selection, { form, gzip, conflate, everyMs }: Manner) {
     this.key = key;
@@ -72,13 +77,20 @@ export class Groups<T extends Member> {
   readonly #byKey = new Map<string, Group<T>>();
   readonly #changed: (selection: Selection) => void;
   readonly #endOf: (selection: Selection) => number;
+  readonly #follow: (selection: Selection) => Following | undefined;
 
   /**
    * @param changed is told of a selection when its first member has come, and when its last has gone
+   * @param follow begins a group's `following`
    * @param endOf finds a group's `endsAt`
    */
-  constructor(changed: (selection: Selection) => void, endOf: (selection: Selection) => number = () => Infinity) {
+  constructor(
+    changed: (selection: Selection) => void,
+    follow: (selection: Selection) => Following | undefined = () => undefined,
+    endOf: (selection: Selection) => number = () => Infinity,
+  ) {
     this.#changed = changed;
+    this.#follow = follow;
     this.#endOf = endOf;
   }
 
@@ -93,6 +105,7 @@ export class Groups<T extends Member> {
     if (!group) {
       group = new Group<T>(key, selection, manner);
       group.endsAt = this.#endOf(selection);
+      group.following = this.#follow(selection);
       this.#byKey.set(key, group);
       this.byChannel.add(selection, group);
       this.#changed(selection);
@@ -105,6 +118,7 @@ export class Groups<T extends Member> {
     if (--group.members > 0) return;
     this.#byKey.delete(group.key);
     this.byChannel.delete(group.selection, group);
+    group.following?.end();
     this.#changed(group.selection);
   }
 

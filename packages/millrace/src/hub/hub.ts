@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Appended, Log } from "../log/index.js";
+import type { Appended, Log, MaybePromise, Shared } from "../log/index.js";
 import {
   type AddressedEvent,
   type AnyEvents,
@@ -13,6 +13,7 @@ import {
   maxTimerMs,
   openBlock,
   type PublishEvent,
+  runsChannel,
   type Selection,
   selectionOf,
 } from "../protocol/index.js";
@@ -32,6 +33,7 @@ import {
   type HubOptions,
   type HubStats,
   type PublishOptions,
+  type Start,
 } from "./options.js";
 import { place } from "./place.js";
 import { type ConnectionFilter, Presence } from "./presence.js";
@@ -53,10 +55,14 @@ export class Hub<E extends object = AnyEvents> {
   readonly #connections = new Connections();
   readonly #groups = new Groups<Subscriber>(
     (selection) => this.#watched.changed(selection),
+    (selection) => this.log.shared?.follow(selection),
     (selection) => this.#runs.endOf(selection),
   );
   /** Those who read inside the program. */
-  readonly #readers = new Groups<never>((selection) => this.#watched.changed(selection));
+  readonly #readers = new Groups<never>(
+    (selection) => this.#watched.changed(selection),
+    (selection) => this.log.shared?.follow(selection),
+  );
   readonly #presence = new Presence(this.#connections, this.#groups, this.#readers);
   readonly #watched: Watched;
   readonly #runs: Runs;
@@ -81,9 +87,12 @@ export class Hub<E extends object = AnyEvents> {
     this.#options = options;
     // First: a second hub on the log is refused here, before it can end the runs of the one that is there.
     log.onCommit((entries) => {
+      if (entries.length === 0) return this.#pump.settle();
+      if (log.shared) this.#runs.learn(entries);
       this.#pump.distribute(entries);
       this.#wake.now();
     });
+    if (log.shared) this.#share(log.shared);
     this.#pump = new Pump({
       ...{ log, streamRate, groups: this.#groups, turn: options.turn },
       personal: (channel) => this.#connections.reading(channel),
@@ -119,6 +128,18 @@ export class Hub<E extends object = AnyEvents> {
       },
     });
     this.#runs.load();
+  }
+
+  #share(shared: Shared): void {
+    shared.follow(selectionOf([broadcastChannel, runsChannel]));
+    shared.onLate((entries) => {
+      this.#runs.learn(entries);
+      this.#pump.deliverLate(entries);
+    });
+    shared.onReset((lost) => {
+      this.#pump.reset(this.#connections.all(), lost);
+      this.#wake.now();
+    });
   }
 
   get draining(): boolean {
@@ -253,6 +274,24 @@ export class Hub<E extends object = AnyEvents> {
   }
 
   /**
+   * Finds where a client begins, for `connect`. A shared log is asked for its tail: what its client was given by another
+   * node may not be known here yet.
+   * @throws MillraceError `store_failed` when that cannot be found out for now
+   */
+  place(options: Pick<ConnectOptions, "selection" | "identity" | "lastEventId" | "rewind">): MaybePromise<Start> {
+    const { selection, identity = {} } = options;
+    const counted = () => {
+      const exact = [...selection.exact, ...roleChannels(identity)];
+      return selectionOf(
+        identity.user === undefined ? exact : [...exact, `@user/${identity.user}`],
+        selection.prefixes,
+      );
+    };
+    const find = () => place(this.log, options, counted);
+    return this.log.shared ? this.log.shared.refresh(options.lastEventId).then(find) : find();
+  }
+
+  /**
    * Lets a sink follow a selection.
    * @param openSink makes the sink; it is told the connection's id and the position that it begins at
    * @throws MillraceError `invalid_option`
@@ -264,7 +303,14 @@ export class Hub<E extends object = AnyEvents> {
     const roles = roleChannels(identity);
     const shared = roles.length === 0 ? selection : selectionOf([...selection.exact, ...roles], selection.prefixes);
     const id = randomUUID();
-    const start = place(this.log, options, () => wholeSelection(shared, { id, identity }));
+    const start = options.start ?? place(this.log, options, () => wholeSelection(shared, { id, identity }));
+    if (start instanceof Promise) {
+      start.catch(() => {});
+      throw new MillraceError(
+        "invalid_option",
+        "a shared log has to be asked where a rewind begins: await hub.place()",
+      );
+    }
     const { lost } = start;
     const position = this.log.position(start.cursor);
     const plain = openSink(id, position);
@@ -275,6 +321,7 @@ export class Hub<E extends object = AnyEvents> {
       owner: this.#owner,
       ...{ id, sink, identity, group, remoteAddress, openedAtMs, ...start },
     });
+    subscriber.following = this.log.shared?.follow(selectionOf(subscriber.ownChannels));
     this.#connections.add(subscriber);
     this.#counts.opened++;
     subscriber.endsAtMs = Math.min(

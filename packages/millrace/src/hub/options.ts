@@ -2,7 +2,7 @@ import type { Log } from "../log/index.js";
 import { type CheckedEvent, checkOptionKinds, MillraceError, type Selection } from "../protocol/index.js";
 import type { Form } from "./form.js";
 import type { PumpCounters } from "./pump.js";
-import type { Connection, Identity } from "./subscriber.js";
+import type { Connection, Identity, Subscriber } from "./subscriber.js";
 import type { Turn } from "./turn.js";
 
 export interface HubOptions {
@@ -29,6 +29,9 @@ export interface HubOptions {
   readonly onError?: (error: unknown) => void;
 }
 
+/** Where a client begins. */
+export type Start = Pick<Subscriber, "cursor" | "lost" | "knownDrops" | "broadcastsAfter">;
+
 export interface ConnectOptions {
   /** Exact channels and prefixes, as `parseSelection` gives them. */
   readonly selection: Selection;
@@ -47,6 +50,8 @@ export interface ConnectOptions {
   readonly lastEventId?: string;
   /** Begin so many entries back, or with the oldest kept. Default: at the tail. */
   readonly rewind?: number | "all";
+  /** What `Hub.place` has found for the same options: a shared log is asked for it, and that takes time. */
+  readonly start?: Start;
   readonly remoteAddress?: string;
   /** A long-poll: it is given no opening block and no heartbeats. */
   readonly quiet?: boolean;

@@ -1,5 +1,5 @@
 import type { Entry, Log } from "../log/index.js";
-import { gapBlock, isWithin, type Selection, withDefaults } from "../protocol/index.js";
+import { cursorBlock, gapBlock, isPersonalChannel, isWithin, type Selection, withDefaults } from "../protocol/index.js";
 import type { SharedPart } from "../sink/index.js";
 import type { Batch } from "./batch.js";
 import { CatchUp } from "./catch-up.js";
@@ -46,6 +46,7 @@ export class Pump {
   readonly counters: PumpCounters = { deliveries: 0, gaps: 0, lags: 0, paced: 0 };
   readonly #log: Log;
   readonly #groups: Groups<Subscriber>;
+  readonly #personal: PumpParts["personal"];
   readonly #rounds: Rounds;
   readonly #catchUp: CatchUp;
   readonly #pacer: Pacer;
@@ -59,6 +60,7 @@ export class Pump {
     const turn = withDefaults(defaultTurn, given);
     this.#log = log;
     this.#groups = groups;
+    this.#personal = personal;
     this.#onEnd = onEnd;
     this.#pacer = new Pacer(streamRate);
     this.#rounds = new Rounds({
@@ -82,6 +84,46 @@ export class Pump {
     this.#rounds.distribute(entries);
   }
 
+  /** The log has gone on, and nothing of that is for anyone here. */
+  settle(): void {
+    this.#rounds.settle(this.#log.tail);
+  }
+
+  /**
+   * Entries of a shared log that come late: others have been committed that lie behind them. Who is live has not had them.
+   * They move no cursor back: the block that follows them has the right id.
+   */
+  deliverLate(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      const write = (subscriber: Subscriber): void => {
+        const { state, group, liveFrom } = subscriber;
+        const cursor = this.cursorOf(subscriber);
+        if (state !== "live" || entry.sequence <= liveFrom || entry.sequence > cursor) return;
+        const blocks = encodeEntries([entry], group.form).map(({ bytes }) => bytes);
+        this.#write(
+          subscriber,
+          Buffer.concat([...blocks, Buffer.from(cursorBlock(this.#log.position(cursor)))]),
+          cursor,
+          1,
+        );
+      };
+      if (isPersonalChannel(entry.channel)) for (const subscriber of this.#personal(entry.channel)) write(subscriber);
+      else this.#groups.reading(entry.channel, ({ live }) => [...live].forEach(write));
+    }
+  }
+
+  /** Entries of a shared log may have been missed here: who is live reads from its cursor. `may`: some are lost, too. */
+  reset(subscribers: Iterable<Subscriber>, lost: "no" | "may"): void {
+    for (const subscriber of subscribers) {
+      if (subscriber.lost === "no") subscriber.lost = lost;
+      if (subscriber.state !== "live") continue;
+      subscriber.cursor = this.cursorOf(subscriber);
+      subscriber.due = undefined;
+      this.#leaveLive(subscriber);
+      this.#read(subscriber);
+    }
+  }
+
   /** Sequence of the last entry that the subscriber was given, or need not be given. */
   cursorOf(subscriber: Subscriber): number {
     return subscriber.state === "live" ? this.#rounds.cursorOf(subscriber) : subscriber.cursor;
@@ -99,9 +141,9 @@ export class Pump {
 
   /** Starts a subscriber at its cursor. `open`: its sink takes more. */
   start(subscriber: Subscriber, open: boolean): void {
+    if (subscriber.cadence) subscriber.cadence.ownThrough = this.#log.tail;
     if (!open) this.#fill(subscriber, subscriber.cursor);
-    else if (subscriber.cursor === this.#log.tail && subscriber.lost === "no" && !isOver(subscriber))
-      this.#goLive(subscriber);
+    else if (this.#isAtTail(subscriber) && subscriber.lost === "no" && !isOver(subscriber)) this.#goLive(subscriber);
     else this.#release(subscriber); // what it has missed it need not wait for
   }
 
@@ -145,6 +187,7 @@ export class Pump {
     subscriber.state = "closed";
     this.#pacer.forget(subscriber);
     this.#clocks.forget(subscriber);
+    subscriber.following?.end();
     this.#leave(subscriber.group);
   }
 
@@ -165,7 +208,7 @@ export class Pump {
     // What it was told, or need not be told, of drops concerns the channels that it had.
     if (cursor < this.#log.tail && !isWithin(selection, before.selection)) subscriber.knownDrops = -1;
     if (state === "live") {
-      if (cursor >= this.settled && !isOver(subscriber)) group.addLive(subscriber);
+      if (cursor >= this.settled && isFollowed(subscriber) && !isOver(subscriber)) group.addLive(subscriber);
       else this.#readOn(subscriber);
     }
     return cursor;
@@ -213,10 +256,17 @@ export class Pump {
     this.#read(subscriber);
   }
 
+  /** Whether all that it has not had is still to be committed, and will be. */
+  #isAtTail(subscriber: Subscriber): boolean {
+    return subscriber.cursor === this.#log.tail && isFollowed(subscriber);
+  }
+
   #goLive(subscriber: Subscriber): void {
+    subscriber.liveFrom = subscriber.cursor;
     subscriber.state = "live";
     subscriber.forgetSelection();
     subscriber.group.addLive(subscriber);
+    subscriber.sink.atTail?.();
   }
 
   #leaveLive(subscriber: Subscriber): void {
@@ -276,7 +326,7 @@ export class Pump {
     subscriber.cursor = next;
     if (entries.length > 0 && !this.#write(subscriber, bytes, next, entries.length)) return;
     if (isOver(subscriber)) this.#onEnd(subscriber);
-    else if (next === this.#log.tail) this.#goLive(subscriber);
+    else if (this.#isAtTail(subscriber)) this.#goLive(subscriber);
     else this.#readOn(subscriber);
   }
 
@@ -314,5 +364,9 @@ function withoutOldBroadcasts({ cursor, broadcastsAfter }: Subscriber, entries: 
   // The same entries where there are none: their bytes are shared.
   return entries.some(isOld) ? entries.filter((entry) => !isOld(entry)) : entries;
 }
+
+/** Whether the log commits here all that it reads: one that is shared takes a moment for that. */
+const isFollowed = ({ group, following }: Subscriber): boolean =>
+  (group.following?.live ?? true) && (following?.live ?? true);
 
 const isOver = ({ cursor, group }: Subscriber): boolean => cursor >= group.endsAt;

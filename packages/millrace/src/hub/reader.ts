@@ -1,4 +1,4 @@
-import type { Log } from "../log/index.js";
+import type { Log, MaybePromise } from "../log/index.js";
 import {
   type AnyEvents,
   checkOptionKinds,
@@ -70,17 +70,23 @@ export function readEvents(
   if (rewind !== undefined && rewind !== "all" && !(Number.isSafeInteger(rewind) && rewind >= 0)) {
     throw new MillraceError("invalid_option", `rewind is "all" or a whole number, 0 or more: it is ${rewind}`);
   }
-  let after = log.tail;
-  let knownDrops = log.drops;
-  if (lastEventId) {
-    const { sequence, lost } = log.locate(lastEventId);
-    after = sequence;
-    if (lost === "no") knownDrops = -1;
-    else onGap?.({ may: true, channels: [] });
-  } else if (rewind !== undefined) after = rewind === "all" ? 0 : log.rewind(selection, rewind);
+  const find = (): MaybePromise<Begin> => {
+    const knownDrops = log.drops;
+    if (lastEventId) {
+      const { sequence: after, lost } = log.locate(lastEventId);
+      if (lost === "no") return { after, knownDrops: -1 };
+      onGap?.({ may: true, channels: [] });
+      return { after, knownDrops };
+    }
+    const after = rewind === undefined ? log.tail : rewind === "all" ? 0 : log.rewind(selection, rewind);
+    return after instanceof Promise ? after.then((found) => ({ after: found, knownDrops })) : { after, knownDrops };
+  };
+  // What its client was given by another node may not be known here yet.
+  const begin = lastEventId && log.shared ? log.shared.refresh(lastEventId).then(find) : find();
+  if (begin instanceof Promise) begin.catch(() => {}); // told to who asks for the first event
   const ended = new AbortController();
   const until = ended.signal;
-  const reading = read({ log, wake, runs, selection, after, knownDrops, conflate, until, onGap });
+  const reading = read({ log, wake, runs, selection, begin, conflate, until, onGap });
   const events = counted({ readers, selection, ended, signal, events: reading });
   return {
     next: () => events.next(),
@@ -129,13 +135,18 @@ async function* counted({
   }
 }
 
+/** Where a reader begins, and which drops it need not be told of. */
+interface Begin {
+  readonly after: number;
+  readonly knownDrops: number;
+}
+
 interface ReadParts {
   readonly log: Log;
   readonly wake: Wake;
   readonly runs: Pick<Runs, "endOf">;
   readonly selection: Selection;
-  readonly after: number;
-  readonly knownDrops: number;
+  readonly begin: MaybePromise<Begin>;
   readonly conflate: boolean;
   readonly until: AbortSignal;
   readonly onGap: ReadOptions["onGap"];
@@ -143,9 +154,16 @@ interface ReadParts {
 
 async function* read(parts: ReadParts): AsyncGenerator<HubEvent, undefined, undefined> {
   const { log, wake, runs, selection, conflate, until, onGap } = parts;
-  let { after, knownDrops } = parts;
+  const { shared } = log;
+  let losses = shared?.losses;
+  let { after, knownDrops } = parts.begin instanceof Promise ? await parts.begin : parts.begin;
   while (!until.aborted && !wake.closed) {
     const drops = log.drops;
+    if (shared?.losses !== losses) {
+      losses = shared?.losses;
+      knownDrops = drops;
+      onGap?.({ may: true, channels: [] });
+    }
     const { entries, next, gap } = await log.read({ selection, after, knownDrops, conflate, limitBytes: chunkBytes });
     if (gap) {
       knownDrops = drops;

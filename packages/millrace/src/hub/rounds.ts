@@ -3,7 +3,8 @@ import { isPersonalChannel } from "../protocol/index.js";
 import type { Compressors } from "./compressor.js";
 import { type Chunk, encodeEntries } from "./form.js";
 import { Group, type Groups, type Round } from "./groups.js";
-import { replacedIn } from "./replaced.js";
+import { Recent } from "./recent.js";
+import { withoutReplaced } from "./replaced.js";
 import type { Subscriber } from "./subscriber.js";
 import type { Turn } from "./turn.js";
 
@@ -67,6 +68,11 @@ export class Rounds {
     return Math.max(cursor, Math.min(this.#settled, before(group.pending), before(due)));
   }
 
+  /** The log has gone on to its tail, and nothing of that is for anyone here. */
+  settle(tail: number): void {
+    this.#settled = Math.max(this.#settled, tail);
+  }
+
   /** Entries in the order of the log. */
   distribute(entries: readonly Entry[]): void {
     for (const entry of entries) {
@@ -79,15 +85,20 @@ export class Rounds {
 
   #collect(group: Group<Subscriber>, entry: Entry): void {
     const { live, pending, everyMs } = group;
-    if (everyMs > 0) for (let last = live.at(-1); last; last = live.at(-1)) this.#parts.hold(last, this.#settled);
+    if (everyMs > 0) {
+      group.recent ??= new Recent(this.#settled);
+      group.recent.push(entry);
+      for (let last = live.at(-1); last; last = live.at(-1)) this.#parts.hold(last, this.#settled);
+    }
     // Those who are not live read it from the log.
     if (live.length > 0 && pending.push(entry) === 1) this.#waiting.add(group);
   }
 
   #collectOwn(entry: Entry): void {
     for (const subscriber of this.#parts.personal(entry.channel)) {
+      if (subscriber.cadence) subscriber.cadence.ownThrough = entry.sequence;
       if (subscriber.state !== "live") continue;
-      if (subscriber.group.everyMs > 0) this.#parts.hold(subscriber, this.#settled);
+      if (subscriber.cadence) this.#parts.hold(subscriber, this.#settled);
       else {
         subscriber.due ??= [];
         subscriber.due.push(entry);
@@ -200,9 +211,3 @@ export class Rounds {
 
 /** The sequence before the first of some entries; Infinity when there are none. */
 const before = (entries: readonly Entry[] | undefined): number => (entries?.[0]?.sequence ?? Infinity) - 1;
-
-function withoutReplaced(entries: Entry[]): Entry[] {
-  if (entries.length < 2) return entries;
-  const replaced = replacedIn(entries);
-  return replaced.size === 0 ? entries : entries.filter((entry) => !replaced.has(entry));
-}

@@ -158,7 +158,9 @@ export class Run implements RunWriter {
     if (signal.aborted && isStop) return "the run was stopped";
     const isLate = this.#ending !== undefined && error instanceof MillraceError && error.code === "run_ended";
     if (!isLate) this.#parts.onError(error);
-    return error instanceof MillraceError && error.code !== "store_failed" ? error.message : "the producer failed";
+    return error instanceof MillraceError && error.code !== "store_failed" && error.code !== "store_unsure"
+      ? error.message
+      : "the producer failed";
   }
 }
 
@@ -168,7 +170,7 @@ const failed = (message: string): RunEnd => ({
 });
 
 const isOfStore = (error: unknown): boolean =>
-  error instanceof MillraceError && (error.code === "store_full" || error.code === "store_failed");
+  error instanceof MillraceError && ["store_full", "store_failed", "store_unsure"].includes(error.code);
 
 const isIterable = (value: unknown): value is AsyncIterable<AddressedEvent> =>
   typeof value === "object" && value !== null && Symbol.asyncIterator in value;

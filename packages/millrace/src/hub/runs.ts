@@ -1,4 +1,4 @@
-import type { Log } from "../log/index.js";
+import type { Entry, Log } from "../log/index.js";
 import {
   assertChannel,
   type CheckedEvent,
@@ -65,6 +65,10 @@ const retryMs = 1000;
 export class Runs {
   readonly #parts: RunsParts;
   readonly #active = new Map<string, Active>();
+  /** Channels of runs that go on in other nodes of a shared log. */
+  readonly #elsewhere = new Set<string>();
+  /** What has come of records while those of before are read. */
+  #learnt: Entry[] = [];
   /** In the order of their records. As many as the log retains of these. */
   readonly #ended = new Map<string, Ended>();
   readonly #closing = new AbortController();
@@ -79,10 +83,14 @@ export class Runs {
 
   /** Reads what an earlier hub on the log wrote down, and ends the runs that it left. Only for the log's one hub. */
   load(): void {
-    if (this.#parts.log.tail === 0 || this.#closing.signal.aborted) return;
+    const { log } = this.#parts;
+    // Of a shared log others may write before its records are followed here: the first read waits for that.
+    if ((log.tail === 0 && !log.shared) || this.#closing.signal.aborted) return;
     this.loading = this.#read().then(
       () => {
         this.loading = undefined;
+        this.learn(this.#learnt);
+        this.#learnt = [];
       },
       (cause) => {
         if (!this.#closing.signal.aborted) this.#parts.onError(cause);
@@ -136,10 +144,30 @@ export class Runs {
 
   /** @throws MillraceError `run_active`, `run_ended`: nobody but its run writes to a channel */
   check(channel: string): void {
-    if (this.#active.has(channel)) {
+    if (this.#active.has(channel) || this.#elsewhere.has(channel)) {
       throw new MillraceError("run_active", `a run is active on channel ${JSON.stringify(channel)}: it has one writer`);
     }
     if (this.#ended.has(channel)) throw runEnded(channel);
+  }
+
+  /** What other nodes of a shared log have written down. */
+  learn(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      if (entry.channel !== runsChannel) continue;
+      if (this.loading) {
+        this.#learnt.push(entry);
+        continue;
+      }
+      const { channel, state } = JSON.parse(decodeEntry(entry).data) as RunRecord;
+      if (this.#active.has(channel)) continue;
+      if (state === "active") {
+        this.#elsewhere.add(channel);
+        continue;
+      }
+      this.#elsewhere.delete(channel);
+      this.#ended.set(channel, { end: entry.sequence - 1, record: entry.sequence });
+      this.#parts.onEnd(channel);
+    }
   }
 
   /** The sequence behind which nothing will ever come of a selection; Infinity while something may. */
@@ -191,8 +219,8 @@ export class Runs {
   async #read(): Promise<void> {
     const { log, onEnd } = this.#parts;
     const open = new Set<string>();
-    const { tail } = log;
-    for (let after = 0; after < tail; ) {
+    let after = 0;
+    do {
       const { entries, next } = await log.read({ selection: records, after, limitBytes: chunkBytes });
       for (const entry of entries) {
         const { channel, state } = JSON.parse(decodeEntry(entry).data) as RunRecord;
@@ -202,8 +230,13 @@ export class Runs {
         else this.#ended.set(channel, { end: entry.sequence - 1, record: entry.sequence });
       }
       after = next;
-    }
+    } while (after < log.tail);
     for (const channel of this.#ended.keys()) onEnd(channel);
+    if (log.shared) {
+      // Their producers may well be there: only who knows which nodes live could tell.
+      for (const channel of open) this.#elsewhere.add(channel);
+      return;
+    }
     for (const channel of open) void this.#begin(channel).run.end({ status: "failed", error: "the producer has gone" });
   }
 

@@ -1,4 +1,4 @@
-import type { Entry } from "../log/index.js";
+import type { Entry, Following } from "../log/index.js";
 import { patternsOf, type Selection, selectionOf } from "../protocol/index.js";
 import type { Sink, SinkOwner } from "../sink/sink.js";
 import { Cadence } from "./clocks.js";
@@ -88,6 +88,8 @@ export class Subscriber implements Connection, SinkOwner {
   /** A gap that is known from the position that the client came with. */
   lost: "no" | "yes" | "may";
   liveIndex = -1;
+  /** Where it was when it went live: it has read what lies before. */
+  liveFrom = 0;
   /** Entries of its own channels that the present round has still to bring it. */
   due: Entry[] | undefined;
   /** Whether its sink is full, and since when. */
@@ -102,6 +104,8 @@ export class Subscriber implements Connection, SinkOwner {
   allowance = 0;
   allowedAtMs = -Infinity;
   closeReason: string | undefined;
+  /** What it has a shared log commit here of its own channels. */
+  following: Following | undefined;
 
   constructor(parts: SubscriberParts) {
     this.#owner = parts.owner;

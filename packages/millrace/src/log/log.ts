@@ -14,7 +14,7 @@ export interface Log {
   readonly tail: number;
   /**
    * Appends all events or none, and answers once they are as durable as the log promises.
-   * @throws MillraceError `store_full`, `store_failed`, `closed`, `idempotency_conflict`; `invalid_event` for more than
+   * @throws MillraceError `store_full`, `store_failed`, `store_unsure`, `closed`, `idempotency_conflict`; `invalid_event` for more than
    * 2 Mi characters in one event or 64 Mi in all
    */
   append(events: readonly CheckedEvent[], options?: AppendOptions): Promise<Appended>;
@@ -27,14 +27,47 @@ export interface Log {
   /** The position of a sequence between 0 and the tail. */
   position(sequence: number): string;
   /** The sequence behind which the newest `count` entries of the selection lie. */
-  rewind(selection: Selection, count: number): number;
+  rewind(selection: Selection, count: number): MaybePromise<number>;
   /** Counts every removal by retention; see `ReadRequest.knownDrops`. */
   readonly drops: number;
-  /** Calls the listener with each batch of entries once they are durable, in order, in the turn that made them so. */
+  /**
+   * Calls the listener with each batch of entries once they are durable, in order, in the turn that made them so. Of a
+   * shared log the list may be empty: the tail has gone on, past entries that nobody follows here.
+   */
   onCommit(listener: (entries: readonly Entry[]) => void): void;
+  /** Set when other nodes write to the log, too. */
+  readonly shared?: Shared;
   stats(): LogStats;
   /** Finishes what was appended, then frees everything. Later calls of `append` and `read` throw `closed`. */
   close(): Promise<void>;
+}
+
+/** What a log has beside that many nodes write to. It commits here what is followed here; all else it reads where it lies. */
+export interface Shared {
+  /** Has the entries of a selection committed here, from soon on until the end of it is asked for. */
+  follow(selection: Selection): Following;
+  /**
+   * Learns the tail: what any node was acknowledged before the call lies before it then, and what any client was given can
+   * be located. While the store is away nothing is learnt.
+   * @param position a client's
+   * @throws MillraceError `store_failed` when the store is away, and without it the position cannot be told from a lost one
+   */
+  refresh(position?: string): Promise<void>;
+  /** Calls the listener with entries that were found missing: they lie before others that were committed. */
+  onLate(listener: (entries: readonly Entry[]) => void): void;
+  /**
+   * Calls the listener when entries that are followed may have been missed: who is at the tail reads from its cursor
+   * again. `may`: entries were lost, and nobody knows which.
+   */
+  onReset(listener: (lost: "no" | "may") => void): void;
+  /** How often `may` was said. */
+  readonly losses: number;
+}
+
+export interface Following {
+  /** Whether all entries of the selection behind the tail will be committed here. */
+  readonly live: boolean;
+  end(): void;
 }
 
 export interface AppendOptions {

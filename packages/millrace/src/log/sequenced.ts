@@ -5,7 +5,7 @@ import type { Epochs } from "./epochs.js";
 import type { KeyRecord, Keys } from "./keys.js";
 import type { Appended, AppendOptions, Located, Log, LogStats, MaybePromise, ReadRequest, Slice } from "./log.js";
 import type { Ref } from "./merge.js";
-import { maxRecordBytes } from "./ring.js";
+import { sizeOf } from "./size.js";
 import { TailCache } from "./tail.js";
 import { UnreadKeys } from "./unread.js";
 
@@ -55,10 +55,8 @@ export interface SequencedLogParts {
   readonly cacheBytes: number;
 }
 
-/** A character costs at most seven bytes on the wire, when it is a line end: so a record stays below its bound. */
-const maxDataLength = maxRecordBytes / 8;
 /** So a file stays below the bound of a place in it (see ring.ts), even when each character costs seven bytes. */
-const maxAppendLength = 64 * 1024 * 1024;
+const maxAppendMebi = 64;
 const maxBatchLength = 4 * 1024 * 1024;
 const sweepIntervalMs = 1000;
 
@@ -106,7 +104,7 @@ export class SequencedLog implements Log {
     let size: number;
     try {
       if (this.#closed) throw new MillraceError("closed", "the log is closed");
-      size = sizeOf(events);
+      size = sizeOf(events, maxAppendMebi);
       const known = idempotency && this.#keys.find(idempotency.key, idempotency.digest, Date.now());
       if (known) return Promise.resolve(known).then((appended) => ({ ...appended, repeated: true }));
       if (events.length === 0) return Promise.resolve({ first: this.tail + 1, count: 0 });
@@ -337,17 +335,4 @@ export class SequencedLog implements Log {
       // not yet
     }
   }
-}
-
-/** @throws MillraceError `invalid_event` for more than a log can take at once */
-function sizeOf(events: readonly CheckedEvent[]): number {
-  let size = 0;
-  for (const { data, channel, event = "", key = "" } of events) {
-    if (data.length > maxDataLength)
-      throw new MillraceError("invalid_event", "an event's data is at most 2 Mi characters");
-    size += data.length + channel.length + event.length + key.length + 64;
-  }
-  if (size > maxAppendLength)
-    throw new MillraceError("invalid_event", "too much to publish at once: 64 Mi characters are the most");
-  return size;
 }

@@ -8,6 +8,7 @@
  * - `idempotency_conflict`: the idempotency key was used before with other events
  * - `store_full`: no space on the store's disk; nothing of the publish was kept
  * - `store_failed`: the store cannot write; nothing of the publish was kept
+ * - `store_unsure`: the store did not confirm the publish: whether it was kept is not known
  * - `store_locked`: another process has the store open
  * - `store_newer`: the store was written by a newer format than this version reads
  * - `connection_gone`: an event was published to a connection that is not there; nothing was kept
@@ -29,6 +30,7 @@ export type MillraceErrorCode =
   | "idempotency_conflict"
   | "store_full"
   | "store_failed"
+  | "store_unsure"
   | "store_locked"
   | "store_newer"
   | "connection_gone"

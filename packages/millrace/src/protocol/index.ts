@@ -31,14 +31,7 @@ export {
   reservedEventPrefix,
   runsChannel,
 } from "./names.js";
-export { createParser, type Parser } from "./parse.js";
-export {
-  createTextParser,
-  type ParserHandlers,
-  type ParserOptions,
-  type StreamEvent,
-  type TextParser,
-} from "./parse-text.js";
+export { createParser, type Parser, type ParserHandlers, type ParserOptions, type StreamEvent } from "./parse.js";
 export { formatPosition, type Position, parsePosition } from "./position.js";
 export {
   covers,

@@ -20,8 +20,11 @@ export class PollSink implements Sink {
   #owner: SinkOwner | undefined;
   #ended = false;
   #farewell = false;
+  readonly #waits: boolean;
 
-  constructor() {
+  /** @param options `waits`: at the tail it waits for something to say */
+  constructor({ waits = true }: { readonly waits?: boolean } = {}) {
+    this.#waits = waits;
     this.answer = new Promise((resolve) => {
       this.#resolve = resolve;
     });
@@ -29,6 +32,10 @@ export class PollSink implements Sink {
 
   open(owner: SinkOwner): void {
     this.#owner = owner;
+  }
+
+  atTail(): void {
+    if (!this.#waits) this.end();
   }
 
   write(bytes: Uint8Array): boolean {

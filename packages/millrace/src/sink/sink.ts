@@ -27,6 +27,8 @@ export interface Sink {
   readonly kind: string;
   /** Names the owner. Called once, before the first write. */
   open(owner: SinkOwner): void;
+  /** It has been written all that there is for it. */
+  atTail?(): void;
   /**
    * Takes the bytes, always. False: the peer is slower than the writer, wait for `onDrain` before the next.
    * @param shared the same bytes as a part of a compressed stream, for sinks whose peers read one

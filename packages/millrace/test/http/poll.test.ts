@@ -53,6 +53,63 @@ describe.each(forms)("long-polling over $name", (form) => {
     expect((await answer.events.rest()).map(({ data }) => data)).toEqual(expected);
   });
 
+  test("with wait=0 it answers at once with what there is, and says when there is more", async () => {
+    await using hub = await start(form, { log: createMemoryLog() });
+    const ids = await hub.hub.publish(["0", "1"].map((data) => ({ data })));
+    const tail = ids[1];
+    const at = async (cursor: string) => {
+      const answer = await hub.call(`/events?mode=poll&wait=0&${cursor}`);
+      const data = (await answer.events.rest()).map((event) => event.data);
+      return { data, more: answer.header("millrace-more") ?? undefined, cursor: answer.events.lastEventId };
+    };
+    expect(await at(`lastEventId=${tail}`)).toEqual({ data: [], more: undefined, cursor: tail });
+    expect(await at(`lastEventId=${ids[0]}`)).toEqual({ data: ["1"], more: undefined, cursor: tail });
+    expect(await at("rewind=0")).toEqual({ data: [], more: undefined, cursor: tail });
+    // Behind the tail of the log, but at that of its channels: it has to read to know.
+    const other = await hub.hub.publish({ channel: "else", data: "no" });
+    expect(await at(`lastEventId=${tail}`)).toEqual({ data: [], more: undefined, cursor: other });
+    expect(hub.hub.stats().connections).toBe(0);
+    const sent = Array.from({ length: 200 }, (_, n) => `${n} ${"x".repeat(1000)}`);
+    await hub.hub.publish(sent.map((data) => ({ data })));
+    const got: string[] = [];
+    for (let answer = await at(`lastEventId=${tail}`); ; answer = await at(`lastEventId=${answer.cursor}`)) {
+      got.push(...answer.data);
+      expect(answer.more).toBe(got.length < 200 ? "1" : undefined);
+      if (!answer.more) break;
+    }
+    expect(got).toEqual(sent);
+  });
+
+  test("waits as long as it is asked to, and not longer than the hub lets it", async () => {
+    await using hub = await start(form, { limits: { pollMs: 400 } });
+    const id = await hub.hub.publish({ data: "0" });
+    const took = async (wait: string) => {
+      const startedMs = performance.now();
+      const answer = await hub.call(`/events?mode=poll&lastEventId=${id}&wait=${wait}`);
+      expect(await answer.text()).toBe(`id: ${id}\n\n`);
+      return performance.now() - startedMs;
+    };
+    const [short, long] = await Promise.all([took("100ms"), took("25s")]);
+    expect(short).toBeGreaterThan(95);
+    expect(short).toBeLessThan(long);
+    expect(long).toBeGreaterThan(395);
+  });
+
+  test.each([
+    ["/events?mode=poll&wait=26s", undefined, "up to 25s"],
+    ["/events?mode=poll&wait=-1", undefined, "it may be 0, or such as 500ms or 5s"],
+    ["/events?mode=poll&wait=", undefined, "it may be 0"],
+    ["/events?mode=poll&wait=5", undefined, "it may be 0"],
+    ["/events?wait=5s", undefined, "wait is for polls"],
+    ["/events", json({ mode: "poll", wait: 0 }), "wait must be a string"],
+    ["/events", json({ mode: "stream", wait: "0" }), "wait is for polls"],
+  ])("%s is no wait", async (path, init, said) => {
+    await using hub = await start(form);
+    const answer = await hub.call(path, init);
+    expect(answer.status).toBe(400);
+    expect(await answer.text()).toContain(said);
+  });
+
   test("one that is ended in onConnection is answered with its farewell", async () => {
     await using hub = await start(form, {
       onConnection: (connection, what) => what === "open" && hub.hub.disconnect(connection, { reconnect: false }),

@@ -276,13 +276,13 @@ export function logContract(name: string, start: StartSubject): void {
         await subject.log.append(["a", "b", "a", "c", "b", "a", "@user/1"].map((channel) => event(channel)));
         await subject.settle();
         const { log } = subject;
-        expect(log.rewind(select("a", "b"), 0)).toBe(7);
-        expect(log.rewind(select("a", "b"), 1)).toBe(5);
-        expect(log.rewind(select("a", "b"), 3)).toBe(2);
-        expect(log.rewind(select("a", "b"), 5)).toBe(0);
-        expect(log.rewind(select("a", "b"), 100)).toBe(0);
-        expect(log.rewind(select("*"), 2)).toBe(4);
-        expect(log.rewind(select("none"), 2)).toBe(0);
+        expect(await log.rewind(select("a", "b"), 0)).toBe(7);
+        expect(await log.rewind(select("a", "b"), 1)).toBe(5);
+        expect(await log.rewind(select("a", "b"), 3)).toBe(2);
+        expect(await log.rewind(select("a", "b"), 5)).toBe(0);
+        expect(await log.rewind(select("a", "b"), 100)).toBe(0);
+        expect(await log.rewind(select("*"), 2)).toBe(4);
+        expect(await log.rewind(select("none"), 2)).toBe(0);
       });
     });
 

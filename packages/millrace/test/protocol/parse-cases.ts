@@ -1,4 +1,4 @@
-import type { StreamEvent } from "../../src/protocol/parse-text.js";
+import type { StreamEvent } from "../../src/protocol/parse.js";
 
 /** What a parser told its handlers, in order. */
 export type Call =
@@ -181,7 +181,7 @@ export const parseCases: ParseCase[] = [
   {
     name: "a retry too large to count in",
     input: `retry: ${"9".repeat(400)}\n`,
-    calls: [retry(Number.MAX_SAFE_INTEGER)],
+    calls: [retry(Number.POSITIVE_INFINITY)],
   },
   { name: "retry does not dispatch", input: "retry: 1\n\n", calls: [retry(1)] },
 

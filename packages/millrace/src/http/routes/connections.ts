@@ -60,6 +60,7 @@ export async function changeChannels(api: Api, exchange: Exchange, headers: Head
       `a connection may have ${mostChannels(api)} channels, and would have ${channels.size}: use a prefix, or drop some`,
     );
   }
+  if (hub.log.shared) await hub.log.shared.refresh(); // else what is added would begin in the past
   const changed = hub.changeChannels(subscriber, { add, drop, ...(expiresAtMs === undefined ? {} : { expiresAtMs }) });
   exchange.respond(
     200,

@@ -35,23 +35,29 @@ export async function follow(
   if (exchange.gone) return;
   if (hub.draining)
     throw new Problem(503, "closed", "the hub is shutting down: come back in a moment", { "retry-after": "1" });
+  const { rewind } = wanted;
+  const beginning = {
+    ...{ selection, identity },
+    ...(lastEventId ? { lastEventId } : {}),
+    ...(rewind === undefined ? {} : { rewind }),
+  };
+  const start = hub.log.shared && (await hub.place(beginning));
+  if (exchange.gone) return;
   if (lastEventId && hub.isOver(selection, lastEventId)) {
     exchange.respond(204, headers); // a stream that nothing ever comes on would stay open for good
     return;
   }
   const { remoteAddress } = exchange;
   const options: ConnectOptions = {
-    selection,
-    identity,
+    ...beginning,
+    ...(start ? { start } : {}),
     form: wanted.form,
     ...(remoteAddress === undefined ? {} : { remoteAddress }),
-    ...(lastEventId ? { lastEventId } : {}),
-    ...(wanted.rewind === undefined ? {} : { rewind: wanted.rewind }),
     conflate: wanted.conflate,
     ...(wanted.everyMs === undefined || wanted.poll ? {} : { everyMs: wanted.everyMs }),
   };
   gate.enter(remoteAddress, identity.user);
-  if (wanted.poll) await poll(api, exchange, options, headers);
+  if (wanted.poll) await poll(api, exchange, options, headers, wanted.waitMs);
   else stream(api, exchange, options, headers);
 }
 
@@ -69,22 +75,31 @@ function stream({ hub, compression }: Api, exchange: Exchange, options: ConnectO
 }
 
 /** One read of the log, or, at the tail, the wait for the next entries. Resolves when it is answered. */
-async function poll({ hub, gate }: Api, exchange: Exchange, options: ConnectOptions, headers: Headers): Promise<void> {
-  const answer = (body: readonly Uint8Array[], position: string) => {
-    exchange.respond(200, { ...headers, ...streamHeaders, "millrace-position": position }, Buffer.concat(body));
+async function poll(
+  { hub, gate }: Api,
+  exchange: Exchange,
+  options: ConnectOptions,
+  headers: Headers,
+  waitMs = Infinity,
+): Promise<void> {
+  const answer = (body: readonly Uint8Array[], position: string, more: Headers = {}) => {
+    const answered = { ...headers, ...streamHeaders, "millrace-position": position, ...more };
+    exchange.respond(200, answered, Buffer.concat(body));
   };
   if (options.lastEventId === undefined && options.rewind === undefined) {
     const position = hub.position();
     answer([Buffer.from(cursorBlock(position))], position);
     return;
   }
-  const sink = new PollSink();
+  const sink = new PollSink({ waits: waitMs > 0 });
   const subscriber = hub.connect({ ...options, quiet: true }, () => sink);
-  const timer = setTimeout(() => sink.end(), Math.min(gate.limits.pollMs, maxTimerMs));
+  const timer = setTimeout(() => sink.end(), Math.min(waitMs || Infinity, gate.limits.pollMs, maxTimerMs));
   timer.unref();
   exchange.onGone(() => sink.end());
   const { body, farewell } = await sink.answer;
   clearTimeout(timer);
   const position = hub.positionOf(subscriber);
-  answer(farewell ? body : [...body, Buffer.from(cursorBlock(position))], position);
+  // Who only wants what is there need not ask once more to learn that it has had it all.
+  const more = position === hub.position() ? {} : { "millrace-more": "1" };
+  answer(farewell ? body : [...body, Buffer.from(cursorBlock(position))], position, more);
 }
