@@ -4,21 +4,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { chromiumAvailable, launchChromium } from "./support/chromium.js";
 import { runCommand } from "./support/command.js";
 import { type HubProcess, startHub } from "./support/hub.js";
+import { beyondConnections, expectContrast, expectNothingSideways, openTab } from "./support/page.js";
 import { until } from "./support/until.js";
 
 const available = chromiumAvailable();
-
-/** The contrast of two colours such as `#0f2530`, 1 to 21 (WCAG 2.2, "contrast ratio"). */
-function contrast(one = "", other = ""): number {
-  const luminances = [one, other].map((hex) => {
-    const [red = 0, green = 0, blue = 0] = [1, 3, 5].map((at) => {
-      const part = Number.parseInt(hex.slice(at, at + 2), 16) / 255;
-      return part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
-    });
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-  });
-  return (Math.max(...luminances) + 0.05) / (Math.min(...luminances) + 0.05);
-}
 
 describe.skipIf(!available.available)("the demo's page", { meta: { skipReason: available.reason } }, () => {
   let browser: Browser;
@@ -48,17 +37,7 @@ describe.skipIf(!available.available)("the demo's page", { meta: { skipReason: a
 
   async function open(options: Parameters<Browser["newContext"]>[0] = {}) {
     await context?.close();
-    context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
-    page = await context.newPage();
-    complaints = [];
-    page.on("console", (message) => {
-      if (["error", "warning"].includes(message.type())) complaints.push(message.text());
-    });
-    page.on("pageerror", (error) => complaints.push(error.message));
-    // A violation of the policy that script can see; the console has it too.
-    await page.addInitScript(
-      'document.addEventListener("securitypolicyviolation", (violation) => console.error(violation.violatedDirective))',
-    );
+    ({ context, page, complaints } = await openTab(browser, options));
     await page.goto(hub.url);
     await state("live");
   }
@@ -154,15 +133,7 @@ describe.skipIf(!available.available)("the demo's page", { meta: { skipReason: a
       expect(await dataOf("general")).toEqual(["after", "while it was away", "before"]);
       const ids = await page.locator("#events li .id").allTextContents();
       expect(new Set(ids).size).toBe(ids.length);
-      // The browser itself says that it could not connect; nothing else may be wrong.
-      expect(
-        complaints.filter(
-          (complaint) =>
-            !/net::ERR_(CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING|CONNECTION_RESET|EMPTY_RESPONSE)/.test(
-              complaint,
-            ),
-        ),
-      ).toEqual([]);
+      expect(beyondConnections(complaints)).toEqual([]);
     } finally {
       await context.close();
       await restarted[Symbol.asyncDispose]();
@@ -234,21 +205,8 @@ describe.skipIf(!available.available)("the demo's page", { meta: { skipReason: a
           const cpu = await text('[data-figure="cpu"]');
           return /\d/.test(cpu) && (await dataOf("general")).length === 2;
         });
-        const [scrollWidth = 0, clientWidth = 0] = await page.evaluate<number[]>(
-          "[document.documentElement.scrollWidth, document.documentElement.clientWidth]",
-        );
-        expect(scrollWidth).toBeLessThanOrEqual(clientWidth);
-        // Ink on ground: at least 4.5 to 1 (WCAG 2.2, 1.4.3), for the muted text too.
-        const colours = await page.evaluate<Record<string, string>>(
-          `Object.fromEntries(["surface", "ground", "ink", "muted", "water", "brass"].map((name) =>
-          [name, getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim()]))`,
-        );
-        for (const ground of ["surface", "ground"]) {
-          for (const ink of ["ink", "muted", "water", "brass"]) {
-            const ratio = contrast(colours[ground], colours[ink]);
-            expect(ratio, `${ink} on ${ground} is ${ratio.toFixed(1)} to 1`).toBeGreaterThanOrEqual(4.5);
-          }
-        }
+        await expectNothingSideways(page);
+        await expectContrast(page, ["surface", "ground"], ["ink", "muted", "water", "brass", "good", "bad"]);
         // For eyes: where it is set, pictures are left there.
         const folder = process.env.MILLRACE_SCREENSHOTS;
         if (folder) {

@@ -36,8 +36,11 @@ export function chromiumAvailable(): { available: boolean; reason: string } {
   return { available, reason: available ? "" : "no Chromium on this machine (Debian: apt-get install chromium)" };
 }
 
-/** Starts the system's Chromium without a window. `args` are added to its flags. The caller closes it. */
-export async function launchChromium(args: string[] = []): Promise<Browser> {
+/**
+ * Starts the system's Chromium without a window. `args` are added to its flags; those of `without`, which Playwright gives
+ * it, are left out. The caller closes it.
+ */
+export async function launchChromium(args: string[] = [], without: string[] = []): Promise<Browser> {
   const executablePath = findChromium();
   if (executablePath === undefined) throw new Error(chromiumAvailable().reason);
   const flags = [
@@ -50,5 +53,5 @@ export async function launchChromium(args: string[] = []): Promise<Browser> {
   ];
   // Chromium refuses to run as root with its sandbox, and containers are root.
   if (process.getuid?.() === 0) flags.push("--no-sandbox");
-  return chromium.launch({ executablePath, headless: true, args: [...flags, ...args] });
+  return chromium.launch({ executablePath, headless: true, args: [...flags, ...args], ignoreDefaultArgs: without });
 }

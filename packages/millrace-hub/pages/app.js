@@ -4,6 +4,7 @@ import { showCommands } from "./commands.js";
 import { createEventList } from "./events.js";
 import { count, localTime } from "./format.js";
 import { createHistory, isSample } from "./history.js";
+import { showNavigation } from "./navigation.js";
 import { createCharts, createFigures } from "./panels.js";
 import { openStream } from "./stream.js";
 
@@ -117,3 +118,4 @@ for (const chart of charts) sizes.observe(chart.canvas);
 events.showSystem(byId("with-system").checked);
 windowMs = Number(document.querySelector("#windows input:checked").value) * 60_000;
 showCommands();
+showNavigation();

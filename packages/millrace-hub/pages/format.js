@@ -3,6 +3,11 @@
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const oneDecimal = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const twoDecimals = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const signed = new Intl.NumberFormat("en", {
+  minimumFractionDigits: 2,
+  maximumFractionDigits: 2,
+  signDisplay: "exceptZero",
+});
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
 /** A no-break space: a figure never leaves its unit. */
@@ -20,6 +25,13 @@ export const percent = (value) => known(value, (n) => `${oneDecimal.format(n)}${
 export const load = (value) => known(value, (n) => twoDecimals.format(n));
 export const rate = (value) => known(value, (n) => (n < 1000 ? oneDecimal : whole).format(n));
 export const milliseconds = (value) => known(value, (n) => `${(n < 100 ? twoDecimals : whole).format(n)}${SPACE}ms`);
+
+/** Money without its sign, and a change as everyone writes it: `+1.25 %`. */
+export const money = (value) => known(value, (n) => twoDecimals.format(n));
+export const signedPercent = (value) => known(value, (n) => `${signed.format(n)}${SPACE}%`);
+
+export const euros = (value) => known(value, (n) => `€${SPACE}${whole.format(n)}`);
+export const degrees = (value) => known(value, (n) => `${oneDecimal.format(n)}${SPACE}°C`);
 
 /** `3 connections`, `1 user`. */
 export const counted = (value, one, many) => known(value, (n) => `${whole.format(n)}${SPACE}${n === 1 ? one : many}`);

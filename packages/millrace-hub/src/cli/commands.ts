@@ -84,9 +84,9 @@ export const commands: Readonly<Record<string, Command>> = {
       "Runs the hub. It prints one line with its address on standard output when it accepts connections; its log goes to standard error. SIGTERM or Ctrl-C ends it: clients are told to come back.",
   }),
   demo: hubCommand("demo", {
-    about: "Runs the hub, and a page with live figures of this machine.",
+    about: "Runs the hub, and pages: this machine live, and what events do.",
     details:
-      "Runs the hub, publishes this machine's figures on the channel system every second, and serves a page at / that plots them.",
+      "Runs the hub, publishes this machine's figures on the channel system every second, and serves a page at / that plots them. Its other pages show what events are for, with simulated ones on channels such as demo/stocks, which are made while somebody watches. On loopback a button restarts the hub under them.",
   }),
   publish: {
     usage: ["millrace-hub publish [CHANNEL] [DATA] [OPTIONS]", "some-command | millrace-hub publish CHANNEL"],

@@ -9,10 +9,21 @@ export interface Metrics {
   readonly requests: RequestMeter;
 }
 
+let processRegistry: Registry | undefined;
+
+/** Once: what prom-client measures a process with is never taken away, and each restart of the demo's hub would add to it. */
+function ofProcess(): Registry {
+  if (!processRegistry) {
+    processRegistry = new Registry();
+    collectDefaultMetrics({ register: processRegistry });
+  }
+  return processRegistry;
+}
+
 /** @param sources where the figures are read when they are asked for: nothing is counted twice */
 export function createMetrics(sources: { stats: () => HubStats; log: () => ReturnType<Log["stats"]> }): Metrics {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  ofProcess(); // measures from now on
   const registers = [registry];
   const gauge = (name: string, help: string, value: () => number) => {
     new Gauge({
@@ -64,7 +75,10 @@ export function createMetrics(sources: { stats: () => HubStats; log: () => Retur
   const methods = new Set(["GET", "HEAD", "POST", "DELETE", "OPTIONS"]);
   const requests = requestMeter();
   return {
-    read: async () => ({ type: registry.contentType, text: await registry.metrics() }),
+    read: async () => ({
+      type: registry.contentType,
+      text: (await ofProcess().metrics()) + (await registry.metrics()),
+    }),
     answered: ({ method, route, status, durationMs }) => {
       requests.observe({ status, durationMs });
       // A method is the client's text: only known ones may become a label.

@@ -1,26 +1,26 @@
 import v8 from "node:v8";
-import { systemFigures } from "millrace/sources";
-import { type Running, type ServeValues, startHub } from "./serve.js";
-
-/** How often the machine's figures are published, in milliseconds. */
-const sampleMs = 1000;
+import { type Service, startDemo } from "../demo/restartable.js";
+import { type ServeValues, startHub } from "./serve.js";
 
 /** `serve`, and `demo`: runs until it is told to stop, and answers with the exit code. */
 export async function runHub(values: ServeValues, { demo }: { readonly demo: boolean }): Promise<number> {
   keepHeapSmall();
   const stopped = nextSignal(); // from now on: one that came before its listener would end the hub with nothing closed
-  const running = await startHub(values, { pages: demo });
-  const stopDemo = demo ? publishFigures(running) : () => {};
+  const service = demo ? await startDemo(values) : await startService(values);
   process.stdout.on("error", () => {}); // whoever waited for the line may have gone: the hub goes on
-  process.stdout.write(`Millrace listens on ${running.url}\n`);
-  if (demo) running.log.info(`open ${running.url} in a browser: the page shows this machine, and how to publish`);
-  const signal = await stopped;
-  running.log.info(`${signal}: stopping${toldTo(running.hub.stats().connections)}`);
+  process.stdout.write(`Millrace listens on ${service.url}\n`);
+  if (demo) service.log.info(`open ${service.url} in a browser: its pages show this machine, and what events are for`);
+  const signal = await Promise.race([stopped, service.failed]);
+  service.log.info(`${signal}: stopping${toldTo(service.clients())}`);
   nextSignal().then(() => process.exit(1)); // a second one does not wait
-  stopDemo();
-  await running.stop();
-  running.log.info("stopped");
+  await service.stop();
+  service.log.info("stopped");
   return 0;
+}
+
+async function startService(values: ServeValues): Promise<Service> {
+  const { url, log, hub, stop } = await startHub(values);
+  return { url, log, stop, clients: () => hub.stats().connections, failed: new Promise(() => {}) };
 }
 
 /**
@@ -45,16 +45,4 @@ function nextSignal(): Promise<string> {
   return new Promise((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.once(signal, () => resolve(signal));
   });
-}
-
-/** Publishes the machine's figures on the channel `system`. */
-function publishFigures({ hub, metrics, log }: Running): () => void {
-  const stopping = new AbortController();
-  const failed = (error: Error) => log.warn(`the figures were not published: ${error.message}`);
-  const publish = async () => {
-    const figures = systemFigures({ everyMs: sampleMs, hub, http: metrics.requests, signal: stopping.signal });
-    for await (const data of figures) await hub.publish({ channel: "system", data }).catch(failed);
-  };
-  publish().catch(failed);
-  return () => stopping.abort();
 }

@@ -9,6 +9,7 @@ import { createLogger, cut, type Logger } from "./logger.js";
 import { createMetrics, type Metrics } from "./metrics.js";
 import type { serveOptions } from "./options.js";
 import { createPages } from "./pages.js";
+import { openRedisStore } from "./redis-store.js";
 
 export type ServeValues = Values<typeof serveOptions>;
 
@@ -20,13 +21,21 @@ export interface Running {
   readonly url: string;
   /** Tells clients to come back, drains, flushes, closes. */
   stop(): Promise<void>;
+  /** To clients it looks like a crash: streams are cut, nothing is said. What was published is kept. */
+  crash(): Promise<void>;
 }
+
+/** What the pages of the demo ask of it. */
+type DemoHooks = Omit<Parameters<typeof createPages>[0] & object, "authorize" | "loopback">;
 
 /** Files that are open whatever clients do: the store's, the log's, the runtime's. */
 const ownDescriptors = 300;
 
-/** @throws UsageError when what is asked for cannot be, in a line that says why */
-export async function startHub(values: ServeValues, { pages }: { readonly pages: boolean }): Promise<Running> {
+/**
+ * @param demo with it the demo's pages are served, and `onRestart` is told when one of them asks for a restart
+ * @throws UsageError when what is asked for cannot be, in a line that says why
+ */
+export async function startHub(values: ServeValues, demo?: DemoHooks): Promise<Running> {
   const access = { host: values.host, apiKeys: values["api-key"], allowAnonymous: values["allow-anonymous"] };
   checkBind(access);
   const tls = readTls(values);
@@ -35,9 +44,10 @@ export async function startHub(values: ServeValues, { pages }: { readonly pages:
   const metrics: Metrics = createMetrics({ stats: () => hub.stats(), log: () => store.stats() });
   const debug = logger.isLevelEnabled("debug");
   const loopback = isLoopback(values.host);
+  const authorize = createAccess(access);
   const hub: Millrace = createHub({
     log: store,
-    authorize: createAccess(access),
+    authorize,
     heartbeatMs: values.heartbeat === Infinity ? 0 : values.heartbeat,
     heartbeatForm: values["heartbeat-form"],
     retryMs: values.retry,
@@ -61,7 +71,7 @@ export async function startHub(values: ServeValues, { pages }: { readonly pages:
     onError: (error) => logger.error({ err: error }, "internal error"),
     ...(debug ? tellEverything(logger, () => hub.stats().connections) : {}),
   });
-  const answerPages = createPages(pages);
+  const answerPages = createPages(demo && { ...demo, authorize, loopback });
   const listener = await listen({
     host: values.host,
     port: values.port,
@@ -81,13 +91,22 @@ export async function startHub(values: ServeValues, { pages }: { readonly pages:
     throw new UsageError(bindFailure(error, values));
   });
   checkDescriptors(values, logger); // now: one that cannot start says why, and nothing else
-  return { hub, metrics, log: logger, url: listener.url, stop: () => stop(hub, listener, values.drain) };
+  return {
+    ...{ hub, metrics, log: logger, url: listener.url },
+    stop: () => stop(hub, listener, values.drain),
+    crash: () => crash(hub, listener),
+  };
 }
 
 async function stop(hub: Millrace, listener: Listener, drainMs: number): Promise<void> {
   listener.stop();
   await hub.close({ drainMs });
   await listener.close();
+}
+
+async function crash(hub: Millrace, listener: Listener): Promise<void> {
+  await listener.close();
+  await hub.close({ drainMs: 0 });
 }
 
 async function openStore(values: ServeValues, logger: Logger): Promise<Log> {
@@ -99,10 +118,16 @@ async function openStore(values: ServeValues, logger: Logger): Promise<Log> {
     keyAgeMs: values["idempotency-age"],
   };
   const { durability } = values;
+  if (values["redis-wait"] > 0 && values.store.kind !== "redis")
+    throw new UsageError("--redis-wait is for --store redis://…: choose it, or leave this out");
   if (values.store.kind === "memory") {
     if (durability === "power")
       throw new UsageError("--durability power contradicts --store memory: choose --store disk:PATH to keep events");
     return createMemoryLog({ retention });
+  }
+  if (values.store.kind === "redis") {
+    const { store: address, "redis-prefix": prefix, "redis-wait": wait } = values;
+    return openRedisStore({ address, prefix, wait, durability, retention }, logger);
   }
   try {
     return await openDiskLog(values.store.path, { retention, durability, onNotice: (message) => logger.warn(message) });
