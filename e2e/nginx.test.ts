@@ -1,18 +1,12 @@
 /** The hub behind a real nginx: as it is configured without a thought, and as docs/deploy/nginx.conf recommends. */
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import http from "node:http";
-import net from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Command, runCommand, startCommand } from "./support/command.js";
 import { type HubProcess, startHub } from "./support/hub.js";
+import { nginxAvailable, startNginx } from "./support/nginx.js";
 import { until } from "./support/until.js";
 
-// Debian keeps it where not every user looks.
-const env = { PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
-const available = (await runCommand("nginx", ["-v"], { env })).code === 0;
-const skipReason = "no nginx on this machine (Debian: apt-get install nginx)";
+const { available, reason: skipReason } = await nginxAvailable();
 
 const publicName = "push.example.com";
 
@@ -22,49 +16,6 @@ function substitute(text: string, changes: Record<string, string>): string {
     expect(changed).toContain(from);
     return changed.replaceAll(from, to);
   }, text);
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-interface Proxy extends AsyncDisposable {
-  readonly url: string;
-}
-
-/** Runs nginx in the foreground, with a folder of its own. `servers` is the content of its `http` block. */
-async function startNginx(servers: (port: number) => string): Promise<Proxy> {
-  const folder = await mkdtemp(join(tmpdir(), "millrace-nginx-"));
-  const port = await freePort();
-  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${name};`);
-  await writeFile(
-    join(folder, "nginx.conf"),
-    `daemon off; worker_processes 1; pid nginx.pid; error_log stderr;
-     ${process.getuid?.() === 0 ? "user root;" : ""}
-     events { worker_connections 256; }
-     http { access_log off; ${temporary.join(" ")}\n${servers(port)}\n}`,
-  );
-  const nginx: Command = startCommand("nginx", ["-p", folder, "-c", "nginx.conf", "-e", "stderr"], { env });
-  await until("nginx listens", async () => {
-    if (/\[emerg\]/.test(nginx.stderr())) throw new Error(nginx.stderr());
-    return new Promise((resolve) => {
-      const socket = net.connect(port, "127.0.0.1", () => resolve(true));
-      socket.on("error", () => resolve(false)).on("close", () => socket.destroy());
-      socket.on("connect", () => socket.end());
-    });
-  });
-  return {
-    url: `http://127.0.0.1:${port}`,
-    async [Symbol.asyncDispose]() {
-      nginx.kill("SIGTERM"); // its workers end with it, as by SIGKILL they would not
-      await nginx.ended;
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
 }
 
 interface Stream {
@@ -128,7 +79,7 @@ async function recommended(hub: HubProcess, changes: Record<string, string> = {}
 describe.skipIf(!available)("behind nginx", { meta: { skipReason } }, () => {
   describe.each(["with nothing but proxy_pass", "as docs/deploy/nginx.conf says"])("%s", (how) => {
     let hub: HubProcess;
-    let proxy: Proxy;
+    let proxy: Awaited<ReturnType<typeof startNginx>>;
 
     beforeAll(async () => {
       const flags = ["--allowed-host", publicName, "--trusted-proxy", "127.0.0.1"];

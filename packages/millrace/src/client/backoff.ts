@@ -12,43 +12,12 @@ export interface BackoffOptions {
   readonly jitter?: number | undefined;
 }
 
-export const defaultBackoff = { attempts: Infinity, baseMs: 1000, factor: 1.5, maxMs: 30_000, jitter: 1 };
-
-/** Exponential backoff with jitter, above what the server asks for. */
-export class Backoff {
-  readonly #options: typeof defaultBackoff;
-  #failures = 0;
-
-  constructor(options: typeof defaultBackoff) {
-    this.#options = options;
-  }
-
-  /** Failed attempts since the last success. */
-  get failures(): number {
-    return this.#failures;
-  }
-
-  /** How many may fail. */
-  get attempts(): number {
-    return this.#options.attempts;
-  }
-
-  succeeded(): void {
-    this.#failures = 0;
-  }
-
-  failed(): void {
-    this.#failures++;
-  }
-
-  get isSpent(): boolean {
-    return this.#failures >= this.#options.attempts;
-  }
-
-  /** How long to wait now. @param floorMs what the server asks for */
-  waitMs(floorMs: number): number {
-    const { baseMs, factor, maxMs, jitter } = this.#options;
-    const longest = Math.min(maxMs, baseMs * factor ** Math.max(0, this.#failures - 1));
-    return floorMs + longest * (1 - jitter * Math.random());
-  }
+/**
+ * How long to wait now: exponential backoff with jitter.
+ * @param failures how many attempts have failed in a row
+ */
+export function backoffMs(options: BackoffOptions, failures: number): number {
+  const { baseMs = 1000, factor = 1.5, maxMs = 30_000, jitter = 1 } = options;
+  const longestMs = Math.min(maxMs, baseMs * factor ** Math.max(0, failures - 1));
+  return longestMs * (1 - jitter * Math.random()) || 0; // 0 times infinity is NaN
 }

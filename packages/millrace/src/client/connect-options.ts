@@ -1,14 +1,7 @@
-import {
-  type AnyEvents,
-  checkFunction,
-  checkNumber,
-  checkOptionKinds,
-  type GapData,
-  invalidOption,
-} from "../protocol/index.js";
+import { type AnyEvents, type GapData, invalidOption, MillraceError } from "../protocol/index.js";
 import type { BackoffOptions } from "./backoff.js";
-import type { CursorStore } from "./cursor.js";
-import { checkParse, type Parse, type StandardSchema } from "./decode.js";
+import type { Persist } from "./cursor.js";
+import type { Parse, StandardSchema } from "./decode.js";
 import type { EventSourceFetchInit, FetchLikeResponse, WebAbortSignal, WebUrl } from "./web-types.js";
 
 /** What a stream is asked for with. A `fetch` may be any function that takes it. */
@@ -27,6 +20,9 @@ export interface Snapshot {
   readonly position: string;
   readonly data: unknown;
 }
+
+/** How a connection is shared: `acrossTabs()` gives it, `connect` takes it. */
+export type Share = (source: never, options: never, taker: never) => unknown;
 
 export interface FallbackOptions {
   /** How long the first byte of a stream may take, in milliseconds. Default 8,000. */
@@ -53,7 +49,7 @@ export interface ConnectOptions<E extends object = AnyEvents> {
   /** The cursor to begin behind. One that is persisted wins. */
   readonly lastEventId?: string | undefined;
   /** Keeps the cursor over a reload: under this name in `sessionStorage`, or in the `store`. Default: it lives as long as the page. */
-  readonly persist?: string | { readonly key: string; readonly store: CursorStore } | undefined;
+  readonly persist?: Persist | undefined;
   /** What becomes of `data`. Default `json`. */
   readonly parse?: Parse | undefined;
   /** Validators by event name; their output is what handlers get. */
@@ -73,6 +69,8 @@ export interface ConnectOptions<E extends object = AnyEvents> {
   readonly hiddenMs?: number | undefined;
   /** Longest event, in characters. Default 16 Mi. */
   readonly maxBlockLength?: number | undefined;
+  /** One connection for all tabs: `acrossTabs()`. Default: each has its own. */
+  readonly share?: Share | undefined;
   /** Closes it. */
   readonly signal?: WebAbortSignal | undefined;
 }
@@ -80,55 +78,51 @@ export interface ConnectOptions<E extends object = AnyEvents> {
 /** The options of a connection, whatever its events are. */
 export type AnyConnectOptions = Omit<ConnectOptions, "schemas"> & { readonly schemas?: object | undefined };
 
-/** @throws MillraceError `invalid_option` */
+/** What each option may be. */
+const kinds = [
+  "channels:array headers:object|function method:string body:string|object|array|number|boolean withCredentials:boolean",
+  'fetch:function lastEventId:string persist:string|object parse:"json"|"text"|function schemas:object snapshot:function',
+  "onGap:function backoff:object openMs:number silenceMs:number fallback:false|object hiddenMs:number maxBlockLength:number",
+  "signal:object share:function backoff.attempts:number backoff.baseMs:number backoff.factor:number backoff.maxMs:number",
+  "backoff.jitter:number fallback.firstByteMs:number fallback.cutMs:number fallback.streamAgainMs:number",
+].join(" ");
+
+/**
+ * Types do not reach an application in JavaScript, and an option that is misspelt would be none. In few words: every
+ * page loads them.
+ * @throws MillraceError `invalid_option`
+ */
 export function checkConnectOptions(options: AnyConnectOptions): void {
-  checkOptionKinds("connect", options, {
-    channels: ["array"],
-    headers: ["object", "function"],
-    method: ["string"],
-    body: ["string", "object", "array", "number", "boolean"],
-    withCredentials: ["boolean"],
-    fetch: ["function"],
-    lastEventId: ["string"],
-    persist: ["string", "object"],
-    parse: ["string", "function"],
-    schemas: ["object"],
-    snapshot: ["function"],
-    onGap: ["function"],
-    backoff: ["object"],
-    openMs: ["number"],
-    silenceMs: ["number"],
-    fallback: ["boolean", "object"],
-    hiddenMs: ["number"],
-    maxBlockLength: ["number"],
-    signal: ["object"],
-  });
-  const { parse, backoff = {}, fallback, openMs, silenceMs, hiddenMs } = options;
-  checkParse(parse);
-  const numbers = ["number"] as const;
-  checkOptionKinds("backoff", backoff, {
-    attempts: numbers,
-    baseMs: numbers,
-    factor: numbers,
-    maxMs: numbers,
-    jitter: numbers,
-  });
-  checkNumber("backoff.attempts", backoff.attempts, 0, Infinity);
-  checkNumber("backoff.baseMs", backoff.baseMs, 0, Infinity);
-  checkNumber("backoff.factor", backoff.factor, 1, Infinity);
-  checkNumber("backoff.maxMs", backoff.maxMs, 0, Infinity);
-  checkNumber("backoff.jitter", backoff.jitter, 0, 1);
-  if (fallback === (true as never)) throw invalidOption("fallback", true, "leave it out, or give false or an object");
-  if (typeof fallback === "object") {
-    checkOptionKinds("fallback", fallback, { firstByteMs: numbers, cutMs: numbers, streamAgainMs: numbers });
+  const { backoff, fallback } = options;
+  check(options);
+  check(backoff, "backoff.");
+  check(fallback || {}, "fallback.");
+}
+
+function check(options: object = {}, prefix = ""): void {
+  for (const [own, value] of Object.entries(options)) {
+    const name = prefix + own;
+    const [, kind] =
+      kinds
+        .split(" ")
+        .map((each) => each.split(":"))
+        .find(([known]) => known === name) ?? [];
+    if (!kind) throw new MillraceError("invalid_option", `connect has no option "${name}"`);
+    if (value === undefined) continue;
+    const least = own === "factor" ? 1 : 0;
+    const most = own === "jitter" ? 1 : Infinity;
+    const allowed = kind.split("|");
+    const actual = value === null ? "null" : Array.isArray(value) ? "array" : typeof value;
+    const isAllowed = allowed.includes(actual) || allowed.includes(JSON.stringify(value));
+    if (isAllowed && !(actual === "number" && kind === actual && !(value >= least && value <= most))) continue;
+    const range = kind === "number" ? ` from ${least} to ${most}` : "";
+    const article = (each: string) => each.replace(/^[ao]/, "an $&").replace(/^([bns]|fu)/, "a $&");
+    throw invalidOption(name, value, `it is ${allowed.map(article).join(" or ")}${range}`);
   }
-  for (const [name, value] of Object.entries({ openMs, silenceMs, hiddenMs, ...(fallback || {}) }))
-    checkNumber(name, value, 0, Infinity);
 }
 
 /** @throws MillraceError `invalid_option` */
 export function checkHandler(type: unknown, handler: unknown): void {
-  if (typeof type !== "string" || type === "")
-    throw invalidOption("the type of a handler", type, 'it is an event\'s name, such as "message"');
-  checkFunction("on", handler, "({ data }) => { … }");
+  if (typeof type === "string" && type !== "" && typeof handler === "function") return;
+  throw invalidOption("on", type, "it takes an event's name and a function");
 }

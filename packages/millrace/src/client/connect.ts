@@ -1,6 +1,6 @@
 import type { AnyEvents } from "../protocol/index.js";
 import type { ConnectOptions } from "./connect-options.js";
-import { Subscription } from "./subscription.js";
+import { type Subscription, subscribe } from "./subscription.js";
 import type { WebUrl } from "./web-types.js";
 
 /**
@@ -19,7 +19,7 @@ import type { WebUrl } from "./web-types.js";
  */
 export function connect<E extends object = AnyEvents>(
   url: string | WebUrl,
-  options?: ConnectOptions<E>,
+  options: ConnectOptions<E> = {},
 ): Subscription<E> {
-  return new Subscription<E>(url, options);
+  return subscribe<E>(url, options);
 }

@@ -4,59 +4,54 @@ export interface CursorStore {
   setItem(key: string, value: string): void;
 }
 
+/** Under which name a cursor is kept in `sessionStorage`, or where else. */
+export type Persist = string | { readonly key: string; readonly store: CursorStore };
+
 /** Ids of a hub that are remembered, to tell an event that comes again. */
-const remembered = 1024;
+export const remembered = 1024;
 
 /**
  * Where a client is in its channels. It moves behind an event once the handlers have returned: so over a crash of the page
  * an event may come again, but none is left out.
  */
-export class Cursor {
-  readonly #store: CursorStore | undefined;
-  readonly #key: string;
-  readonly #seen = new Set<string>();
-  #id: string;
-
-  constructor(id: string, store: CursorStore | undefined, key: string) {
-    this.#store = store;
-    this.#key = key;
-    this.#id = load(store, key) ?? id;
-  }
-
-  get id(): string {
-    return this.#id;
-  }
-
+export interface Cursor {
+  readonly id: string;
+  moveTo(id: string): void;
   /** Whether an event of a hub was given to the handlers before. */
-  hasSeen(id: string): boolean {
-    return this.#seen.has(id);
-  }
-
+  hasSeen(id: string): boolean;
   /** An event of a hub has been handled. */
-  saw(id: string): void {
-    this.#seen.add(id);
-    if (this.#seen.size <= remembered) return;
-    for (const oldest of this.#seen) {
-      this.#seen.delete(oldest);
-      return;
-    }
-  }
-
-  moveTo(id: string): void {
-    if (id === this.#id) return;
-    this.#id = id;
-    try {
-      this.#store?.setItem(this.#key, id);
-    } catch {
-      // Full, or forbidden by the browser's settings: the cursor then lives as long as the page.
-    }
-  }
+  saw(id: string): void;
 }
 
-function load(store: CursorStore | undefined, key: string): string | undefined {
+export function createCursor(id: string, persist: Persist | undefined): Cursor {
+  const seen = new Set<string>();
+  const key = typeof persist === "string" ? persist : (persist?.key ?? "");
+  let store: CursorStore | undefined;
   try {
-    return store?.getItem(key) || undefined;
+    store =
+      typeof persist === "string" ? (globalThis as { sessionStorage?: CursorStore }).sessionStorage : persist?.store;
+    id = store?.getItem(key) || id;
   } catch {
-    return undefined;
+    // Forbidden by the browser's settings: the cursor then lives as long as the page.
   }
+  return {
+    get id() {
+      return id;
+    },
+    moveTo(to) {
+      if (to === id) return;
+      id = to;
+      try {
+        store?.setItem(key, id);
+      } catch {
+        // Full.
+      }
+    },
+    hasSeen: (id) => seen.has(id),
+    saw(id) {
+      seen.add(id);
+      // The first of a set is its oldest.
+      for (const oldest of seen) return seen.size > remembered && seen.delete(oldest);
+    },
+  };
 }

@@ -1,5 +1,5 @@
 import { MillraceError } from "../protocol/index.js";
-import { Subscription } from "./subscription.js";
+import type { Subscription } from "./subscription.js";
 
 /** What an `EventSource` has, the browser's own or that of this package. */
 interface EventSourceLike {
@@ -35,7 +35,7 @@ const states = ["connecting", "open", "closed"];
 export function debug<S extends { readonly url: string }>(source: S, options: DebugOptions = {}): S {
   const { log = console.log, events = [] } = options;
   const say = (what: string, ...rest: unknown[]) => log(`${new Date().toISOString()} ${source.url} ${what}`, ...rest);
-  if (source instanceof Subscription) follow(source, say);
+  if ("reconnect" in source) follow(source as unknown as Subscription, say);
   else if ("addEventListener" in source) listen(source as unknown as EventSourceLike, say, events);
   else throw new MillraceError("invalid_option", "debug takes an EventSource, or what connect answers with");
   return source;

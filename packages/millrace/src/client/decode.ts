@@ -49,7 +49,7 @@ function parsed(type: string, text: string, channel: string | undefined, parse: 
   try {
     return parse === "json" ? JSON.parse(text) : parse(text, { type, channel });
   } catch (cause) {
-    const hint = parse === "json" ? ': for text that is not JSON connect with parse: "text"' : "";
+    const hint = parse === "json" ? ': text that is not JSON needs parse: "text"' : "";
     throw invalid(type, `${cause instanceof Error ? cause.message : String(cause)}${hint}`, cause);
   }
 }
@@ -66,6 +66,6 @@ const segment = (part: unknown): string =>
   String(typeof part === "object" && part !== null && "key" in part ? part.key : part);
 
 const invalid = (type: string, why: string, cause?: unknown): ConnectionError =>
-  new ConnectionError("invalid_data", `the data of an event ${JSON.stringify(type)} is not as expected: ${why}`, {
+  new ConnectionError("invalid_data", `the data of ${JSON.stringify(type)} is not as expected: ${why}`, {
     cause,
   });

@@ -130,7 +130,8 @@ export class EventSource extends Base {
   constructor(url: string | WebUrl, init: EventSourceInit = {}) {
     super();
     this.#url = resolve(String(url));
-    const { withCredentials, fetch = globalThis.fetch as FetchLike, maxBlockLength } = init ?? {}; // null, too, is none
+    const { withCredentials, maxBlockLength, ...given } = init ?? {}; // null, too, is none
+    const fetch = given.fetch ?? (globalThis.fetch as FetchLike);
     if (typeof fetch !== "function") throw new TypeError("There is no global fetch: give one as { fetch }");
     this.#withCredentials = Boolean(withCredentials);
     this.#fetch = fetch;
@@ -207,7 +208,7 @@ export class EventSource extends Base {
       if (this.#isClosed()) return discard(response);
       if (response.body !== null) await this.#read(response.body, response.url, signal);
     } catch (error) {
-      if (error instanceof MillraceError && error.code === "block_too_large") return this.#fail(error.message);
+      if (error instanceof MillraceError) return this.#fail(error.message); // it would be so again
       message = messageOf(error);
     }
     this.#reconnect(message);

@@ -1,37 +1,38 @@
+import { maxTimerMs } from "../protocol/index.js";
+
+type Listener = (event: { readonly type: string; readonly persisted?: boolean }) => void;
+
 /** What of the page a connection listens to; nothing of it is there in Node. */
 interface Page {
-  addEventListener?(type: string, listener: (event: { persisted?: boolean }) => void): void;
-  removeEventListener?(type: string, listener: (event: { persisted?: boolean }) => void): void;
-  document?: Page & { readonly visibilityState: string };
+  addEventListener?(type: string, listener: Listener, options: { readonly signal: AbortSignal }): void;
+  readonly document?: { readonly visibilityState: string };
 }
 
-const page = globalThis as Page;
+export const isHidden = (): boolean => (globalThis as Page).document?.visibilityState === "hidden";
 
-export const isHidden = (): boolean => page.document?.visibilityState === "hidden";
-
-export interface PageListener {
-  /** The network is back, or the page is looked at again, whose timers had been slowed down. */
-  awake(): void;
-  /** Nobody looks at the page any more. */
-  hidden(): void;
-  /** The browser keeps the page for a way back (bfcache): a page with an open connection it may not keep. */
-  left(): void;
-  /** The page is back from there. */
-  returned(): void;
-}
-
-/** Answers with a function that ends it. */
-export function watchPage(listener: PageListener): () => void {
-  const looked = () => (isHidden() ? listener.hidden() : listener.awake());
-  const shown = ({ persisted }: { persisted?: boolean }) => persisted && listener.returned();
-  const targets: [Page | undefined, string, (event: { persisted?: boolean }) => void][] = [
-    [page, "online", () => listener.awake()],
-    [page.document, "visibilitychange", looked],
-    [page, "pagehide", () => listener.left()],
-    [page, "pageshow", shown],
-  ];
-  for (const [target, type, call] of targets) target?.addEventListener?.(type, call);
+/**
+ * Follows the life of the page. Answers with a function that ends it.
+ * @param awake the network is back, the page is looked at again, whose timers had been slowed down, or it is back from
+ * the browser's cache
+ * @param pause the browser keeps the page for a way back (bfcache), which it may not do with an open connection; or the
+ * page has been hidden for `hiddenMs`
+ */
+export function watchPage(awake: () => void, pause: () => void, hiddenMs = Infinity): () => void {
+  const controller = new AbortController();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const heard: Listener = ({ type, persisted }) => {
+    clearTimeout(timer);
+    if (type === "pagehide") pause();
+    else if (type === "visibilitychange" && isHidden()) {
+      if (hiddenMs <= maxTimerMs) timer = setTimeout(pause, hiddenMs);
+    } else if (type !== "pageshow" || persisted) awake();
+  };
+  // What the document is told, the window hears, too.
+  for (const type of ["online", "pagehide", "pageshow", "visibilitychange"]) {
+    (globalThis as Page).addEventListener?.(type, heard, controller);
+  }
   return () => {
-    for (const [target, type, call] of targets) target?.removeEventListener?.(type, call);
+    clearTimeout(timer);
+    controller.abort();
   };
 }

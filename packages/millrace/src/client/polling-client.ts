@@ -1,9 +1,9 @@
-import { checkNumber, checkOptionKinds, maxTimerMs } from "../protocol/index.js";
+import { checkNumber, checkOptionKinds, maxTimerMs, onAbort } from "../protocol/index.js";
 import { checkHandler } from "./connect-options.js";
 import { ConnectionError } from "./connection-error.js";
 import { checkParse } from "./decode.js";
 import { messageOf } from "./error-event.js";
-import { Handlers, throwLater } from "./handlers.js";
+import { createHandlers } from "./handlers.js";
 import type { WebUrl } from "./web-types.js";
 
 interface PollingFetchInit {
@@ -20,6 +20,8 @@ type PollingFetch = (
 export interface PollingOptions {
   /** From one answer to the next request, in milliseconds. Default 5,000. */
   readonly intervalMs?: number | undefined;
+  /** How long an answer may take, to its end, in milliseconds. Default 30,000. */
+  readonly timeoutMs?: number | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** What becomes of an answer. Default `json`. */
   readonly parse?: "json" | "text" | ((text: string) => unknown) | undefined;
@@ -54,7 +56,7 @@ export interface PollingStats {
 export class PollingClient {
   readonly #url: string;
   readonly #options: PollingOptions;
-  readonly #handlers = new Handlers();
+  readonly #handlers = createHandlers();
   readonly #stats = { requests: 0, failures: 0, unchanged: 0 };
   #last: string | undefined;
   #running: AbortController | undefined;
@@ -63,12 +65,14 @@ export class PollingClient {
   constructor(url: string | WebUrl, options: PollingOptions = {}) {
     const kinds = {
       intervalMs: ["number"],
+      timeoutMs: ["number"],
       headers: ["object"],
       parse: ["string", "function"],
       fetch: ["function"],
     } as const;
     checkOptionKinds("PollingClient", options, kinds);
     checkNumber("intervalMs", options.intervalMs, 1, maxTimerMs);
+    checkNumber("timeoutMs", options.timeoutMs, 1, maxTimerMs);
     checkParse(options.parse);
     this.#url = String(url);
     this.#options = options;
@@ -106,15 +110,21 @@ export class PollingClient {
     this.#stats.requests++;
     const told = await this.#ask(signal);
     if (signal.aborted) return;
-    this.#handlers.call(told.type, told, throwLater);
+    this.#handlers.call(told.type, told);
     if (signal.aborted) return;
     this.#timer = setTimeout(() => void this.#poll(signal), this.#options.intervalMs ?? 5000);
   }
 
   async #ask(signal: AbortSignal): Promise<PollingEvents["data" | "error"]> {
-    const { headers = {}, parse = "json", fetch = globalThis.fetch as unknown as PollingFetch } = this.#options;
+    const { headers = {}, timeoutMs = 30_000, parse = "json" } = this.#options;
+    const { fetch = globalThis.fetch as unknown as PollingFetch } = this.#options;
+    const request = new AbortController();
+    const forget = onAbort(signal, () => request.abort());
+    const timer = setTimeout(() => {
+      request.abort(new ConnectionError("timed_out", `there was no whole answer for ${timeoutMs} ms`));
+    }, timeoutMs);
     try {
-      const response = await fetch(this.#url, { headers, signal });
+      const response = await fetch(this.#url, { headers, signal: request.signal });
       const { ok, status } = response;
       const text = await response.text();
       if (!ok) throw new ConnectionError("refused", `the server has answered ${status}`, { status });
@@ -130,6 +140,9 @@ export class PollingClient {
         type: "error",
         error: isOurs ? cause : new ConnectionError("connection_lost", messageOf(cause), { cause }),
       };
+    } finally {
+      clearTimeout(timer);
+      forget();
     }
   }
 }

@@ -6,9 +6,10 @@ export interface EventReader {
   /**
    * The events of a body, to its end. Leaving the loop cancels the body, and so does the signal. A task of its own for
    * each event, as a browser gives it, there is not; but what a handler has queued as microtasks runs before the next.
+   * @param onBytes called with each chunk, before its events
    * @throws MillraceError `block_too_large`, after the events before it; and what the body fails with
    */
-  read(body: BodyLike, signal: AbortSignal): AsyncGenerator<StreamEvent, void, void>;
+  read(body: BodyLike, signal: AbortSignal, onBytes?: () => void): AsyncGenerator<StreamEvent, void, void>;
   /** The id to come back with. It outlives a body, as in browsers; by the letter of the standard it would not. */
   readonly lastEventId: string;
 }
@@ -22,18 +23,20 @@ export function createReader(
   const waiting: StreamEvent[] = [];
   const onEvent = (event: StreamEvent) => void waiting.push(event);
   const onLastEventId = (lastEventId: string) => onEvent({ type: "", data: "", lastEventId, channel: undefined });
-  const parser = createParser({ ...handlers, onEvent, ...(cursors ? { onLastEventId } : {}) }, options);
+  const parser = createParser({ ...handlers, onEvent, ...(cursors && { onLastEventId }) }, options);
 
-  async function* read(body: BodyLike, signal: AbortSignal): AsyncGenerator<StreamEvent, void, void> {
+  async function* read(body: BodyLike, signal: AbortSignal, onBytes?: () => void) {
     parser.reset();
     const reader = body.getReader();
     // Not left to the signal of fetch: a fetch of the user's own may ignore it. A body that has failed refuses.
     const cancel = () => void reader.cancel().catch(() => {});
     signal.addEventListener("abort", cancel);
+    if (signal.aborted) cancel();
     try {
       for (;;) {
         const { done, value } = await reader.read();
         if (done) return;
+        onBytes?.();
         try {
           parser.feed(value as Uint8Array);
         } finally {

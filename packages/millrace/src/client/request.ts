@@ -1,3 +1,4 @@
+import { MillraceError } from "../protocol/index.js";
 import type { EventSourceFetchInit, FetchLikeResponse } from "./web-types.js";
 
 /**
@@ -24,11 +25,17 @@ export function requestInit(
   return init;
 }
 
-/** A header is a string of bytes, and that of the id is UTF-8: `fetch` throws at characters above U+00FF. */
+/**
+ * A header is a string of bytes, and that of the id is UTF-8: `fetch` throws at characters above U+00FF.
+ * @throws MillraceError `invalid_data` for what no server takes, and for control characters, which browsers send and the
+ * `fetch` of Node, Deno and Bun refuses: without this a client would ask for ever
+ */
 function utf8Header(text: string): string {
-  let header = "";
-  for (const byte of new TextEncoder().encode(text)) header += String.fromCharCode(byte);
-  return header;
+  const isBrowser = "isSecureContext" in globalThis;
+  if (text.length > 16_384 || (!isBrowser && /[^\t\x20-\x7e\x80-\uffff]/.test(text))) {
+    throw new MillraceError("invalid_data", `no header can hold the id ${JSON.stringify(text.slice(0, 80))}`);
+  }
+  return String.fromCharCode(...new TextEncoder().encode(text));
 }
 
 /** The URL in full: a relative one is the page's. @throws TypeError when it is none */
@@ -39,7 +46,6 @@ export function absoluteUrl(url: string): string {
 
 /** Why a response is no event stream; undefined when it is one. */
 export function refusalOf({ status, headers, body }: FetchLikeResponse): string | undefined {
-  if (status === 204) return "The server has answered 204: it wants no reconnection";
   if (status !== 200) return `The server has answered ${status}, not 200`;
   const type = headers.get("content-type") ?? "";
   // Of a header that came twice the last one counts (Fetch, "extract a MIME type").

@@ -1,4 +1,4 @@
-import { invalidOption } from "../protocol/index.js";
+import { defaultChannel, invalidOption } from "../protocol/index.js";
 import type { AnyConnectOptions, ConnectFetch, ConnectFetchInit } from "./connect-options.js";
 import { ConnectionError } from "./connection-error.js";
 import { messageOf } from "./error-event.js";
@@ -9,109 +9,117 @@ import type { FetchLikeResponse, WebUrl } from "./web-types.js";
 /** Longer addresses do not pass every proxy: the selection then goes into a body. */
 const mostUrlLength = 2000;
 
-export interface Ask {
-  /** "" for none. */
-  readonly lastEventId: string;
-  /** One answer at once, instead of a stream. */
-  readonly poll: boolean;
-  readonly signal: AbortSignal;
-}
+/** How long the hub may take to change a stream: others wait behind it. */
+const changeMs = 30_000;
 
 /** What is asked, of whom: the same at each attempt, but for the cursor, the headers and the channels. */
-export class Source {
+export interface Source {
   readonly url: string;
-  readonly #options: AnyConnectOptions;
-  readonly #fetch: ConnectFetch;
-  /** Those that were given beside the URL. */
-  #channels: ReadonlySet<string>;
-
-  /** @throws MillraceError `invalid_option` */
-  constructor(url: string | WebUrl, options: AnyConnectOptions) {
-    this.url = absolute(String(url));
-    this.#options = options;
-    this.#channels = new Set([...new URL(this.url).searchParams.getAll("channel"), ...(options.channels ?? [])]);
-    this.#fetch = options.fetch ?? (globalThis.fetch as unknown as ConnectFetch);
-    if (typeof this.#fetch !== "function") {
-      throw invalidOption("fetch", undefined, "there is no global fetch here: give one as { fetch }");
-    }
-  }
-
-  get channels(): readonly string[] {
-    return [...this.#channels];
-  }
-
-  change(add: readonly string[], drop: readonly string[]): void {
-    this.#channels = new Set([...[...this.#channels].filter((name) => !drop.includes(name)), ...add]);
-  }
-
+  readonly channels: readonly string[];
+  /** The same; where none is named, what a hub then reads. */
+  readonly reads: readonly string[];
+  /** All that was read has been dropped: there is nothing to ask for. */
+  readonly isEmpty: boolean;
   /** Whether each attempt asks for its headers. */
-  get hasFreshHeaders(): boolean {
-    return typeof this.#options.headers === "function";
-  }
+  readonly hasFreshHeaders: boolean;
+  /** Where none was named, what is added is read in place of what the server chose. */
+  change(add: readonly string[], drop: readonly string[]): void;
+  /**
+   * @param lastEventId "" for none
+   * @param poll one answer instead of a stream, which waits so long at most; "" for the server's own time
+   */
+  ask(lastEventId: string, poll: string | undefined, signal: AbortSignal): Promise<FetchLikeResponse>;
+  /** Changes what an open stream of a hub is given. Answers with why it could not. */
+  changeOpen(connection: string, add: readonly string[], drop: readonly string[]): Promise<ConnectionError | undefined>;
+}
 
-  async ask({ lastEventId, poll, signal }: Ask): Promise<FetchLikeResponse> {
-    const { url, body } = this.#address(poll);
-    const init: ConnectFetchInit = {
-      ...(await this.#init(lastEventId, signal)),
-      method: this.#options.method ?? (body === undefined ? "GET" : "POST"),
-    };
+/** @throws MillraceError `invalid_option` */
+export function createSource(address: string | WebUrl, options: AnyConnectOptions): Source {
+  const { headers, method, withCredentials = false, fetch = globalThis.fetch as unknown as ConnectFetch } = options;
+  if (typeof fetch !== "function") {
+    throw invalidOption("fetch", undefined, "there is no global one here: give one");
+  }
+  const url = absolute(String(address));
+  /** Those that were given beside the URL, too. */
+  let channels = [...new Set([...new URL(url).searchParams.getAll("channel"), ...(options.channels ?? [])])];
+  let wasChanged = false;
+  const unnamed = /\/events$/.test(new URL(url).pathname) ? [defaultChannel] : [];
+  const { body: given } = options;
+  const givenBody = given === undefined || typeof given === "string" ? given : JSON.stringify(given);
+
+  const send = async (
+    url: URL,
+    method: string,
+    body: string | undefined,
+    lastEventId: string,
+    signal?: AbortSignal,
+  ): Promise<FetchLikeResponse> => {
+    const own = typeof headers === "function" ? await headers() : headers;
+    const init: ConnectFetchInit = { ...requestInit(lastEventId, withCredentials, signal, own), method };
     if (body !== undefined) {
       init.body = body;
-      init.headers["Content-Type"] ??= "application/json";
+      // Two of that name, however they are written, would go out as one value with a comma.
+      if (!/^content-type$/im.test(Object.keys(init.headers).join("\n")))
+        init.headers["Content-Type"] = "application/json";
     }
-    const fetch = this.#fetch; // not as a method: a browser's fetch refuses another `this`
-    return await fetch(url, init);
-  }
+    return await fetch(url.href, init);
+  };
 
-  /** Changes what an open stream of a hub is given. Answers with why it could not. */
-  async changeOpen(
-    connection: string,
-    add: readonly string[],
-    drop: readonly string[],
-  ): Promise<ConnectionError | undefined> {
-    const url = new URL(this.url);
-    url.pathname = url.pathname.replace(/\/events$/, `/connections/${connection}/channels`);
-    url.search = "";
-    try {
-      const init = {
-        ...(await this.#init("")),
-        method: "POST",
-        body: JSON.stringify({ add, drop }),
-      };
-      init.headers["Content-Type"] = "application/json";
-      const fetch = this.#fetch;
-      const response = await fetch(url.href, init);
-      const { status } = response;
-      const detail = await detailOf(response); // and lets go of its body
-      return status === 200
-        ? undefined
-        : new ConnectionError("refused", detail ?? `the server answered ${status}`, { status });
-    } catch (cause) {
-      return new ConnectionError("connection_lost", messageOf(cause), { cause });
-    }
-  }
-
-  #address(poll: boolean): { url: string; body: string | undefined } {
-    const { body: given } = this.#options;
-    const body = given === undefined || typeof given === "string" ? given : JSON.stringify(given);
-    const url = new URL(this.url);
-    if (poll) url.searchParams.set("mode", "poll");
-    if (this.#channels.size === 0) return { url: url.href, body };
-    url.searchParams.delete("channel");
-    const bare = new URL(url);
-    for (const channel of this.#channels) url.searchParams.append("channel", channel);
-    if (url.href.length <= mostUrlLength || body !== undefined) return { url: url.href, body };
-    const members = Object.fromEntries(bare.searchParams);
-    bare.search = members.ticket === undefined ? "" : `?${new URLSearchParams({ ticket: members.ticket })}`;
-    delete members.ticket;
-    return { url: bare.href, body: JSON.stringify({ channels: this.channels, ...members }) };
-  }
-
-  async #init(lastEventId: string, signal?: AbortSignal): Promise<Omit<ConnectFetchInit, "method">> {
-    const { headers, withCredentials = false } = this.#options;
-    const own = typeof headers === "function" ? await headers() : headers;
-    return requestInit(lastEventId, withCredentials, signal, own);
-  }
+  return {
+    url,
+    get channels() {
+      return channels;
+    },
+    get reads() {
+      return wasChanged || channels.length > 0 ? channels : unnamed;
+    },
+    get isEmpty() {
+      return wasChanged && channels.length === 0;
+    },
+    hasFreshHeaders: typeof headers === "function",
+    change(add, drop) {
+      channels = [...new Set([...channels.filter((name) => !drop.includes(name)), ...add])];
+      wasChanged = true;
+    },
+    ask(lastEventId, poll, signal) {
+      const address = new URL(url);
+      const query = address.searchParams;
+      let body = givenBody;
+      if (poll !== undefined) {
+        query.set("mode", "poll");
+        // In the address, too: a cache that minds no Cache-Control would answer each poll as it did the first.
+        if (lastEventId) query.set("lastEventId", lastEventId);
+        if (poll) query.set("wait", poll);
+        // A poll is answered with what is there: `every` is for streams.
+        if (query.has("every")) query.set("conflate", "1");
+        query.delete("every");
+      }
+      if (channels.length > 0) {
+        query.delete("channel");
+        const { ticket, ...members } = Object.fromEntries(query);
+        for (const channel of channels) query.append("channel", channel);
+        if (body === undefined && address.href.length > mostUrlLength) {
+          address.search = ticket === undefined ? "" : `ticket=${encodeURIComponent(ticket)}`;
+          body = JSON.stringify({ channels, ...members });
+        }
+      }
+      return send(address, method ?? (body === undefined ? "GET" : "POST"), body, lastEventId, signal);
+    },
+    async changeOpen(connection, add, drop) {
+      const address = new URL(url);
+      address.pathname = address.pathname.replace(/\/events$/, `/connections/${connection}/channels`);
+      address.search = "";
+      try {
+        const response = await send(address, "POST", JSON.stringify({ add, drop }), "", AbortSignal.timeout(changeMs));
+        const { status } = response;
+        const detail = await detailOf(response); // and lets go of its body
+        if (status === 200) return undefined;
+        return new ConnectionError("refused", detail ?? `the server answered ${status}`, { status });
+      } catch (cause) {
+        return new ConnectionError("connection_lost", messageOf(cause), { cause });
+      }
+    },
+  };
 }
 
 /** @throws MillraceError `invalid_option` */
@@ -119,10 +127,6 @@ function absolute(url: string): string {
   try {
     return absoluteUrl(url);
   } catch {
-    throw invalidOption(
-      "the URL",
-      url,
-      "it is one such as https://example.org/events?channel=news; relative ones need a page",
-    );
+    throw invalidOption("the URL", url, "relative ones need a page");
   }
 }

@@ -155,6 +155,47 @@ test("channels are added to the open stream and dropped from it, and so they are
   expect(stream.state).toBe("open");
 });
 
+test("who names no channel reads what the server chooses, until one is added", async () => {
+  const { hub, port } = await serve();
+  const proxy = await startProxy(port);
+  const { stream, datas } = follow(proxy.url, { fallback: false });
+  await isOpen(stream);
+  await hub.publish({ channel: "general", data: 1 });
+  await until(() => datas.length === 1);
+  await stream.add("x");
+  expect(stream.channels).toEqual(["x"]);
+  await hub.publish([
+    { channel: "general", data: 2 },
+    { channel: "x", data: 3 },
+  ]);
+  await until(() => datas.length === 2);
+  expect(datas).toEqual([1, 3]);
+});
+
+test("with its last channel dropped it asks for nothing, until there is another", async () => {
+  const { hub, port } = await serve();
+  const proxy = await startProxy(port);
+  const { stream, datas, states } = follow(`${proxy.url}?channel=a`, { fallback: false });
+  await isOpen(stream);
+  await stream.drop("a");
+  proxy.cut();
+  // At first for the time of the backoff, then until something is added.
+  await until(() => states.filter((state) => state === "waiting").length === 2);
+  await hub.publish([
+    { channel: "a", data: 1 },
+    { channel: "general", data: 2 },
+  ]);
+  await stream.add("b");
+  await until(() => stream.state === "open");
+  await hub.publish([
+    { channel: "a", data: 3 },
+    { channel: "b", data: 4 },
+  ]);
+  await until(() => datas.length > 0);
+  expect(datas).toEqual([4]);
+  expect(states.filter((state) => state === "connecting")).toHaveLength(2);
+});
+
 test("a selection that is too long for an address goes into a body", async () => {
   const { hub, url } = await serve();
   const channels = Array.from({ length: 500 }, (_, n) => `a-channel-with-a-name/${n}`);

@@ -1,5 +1,6 @@
 /** What servers, tokens and handlers do that nobody expects. */
 import { expect, onTestFinished, test } from "vitest";
+import { backoffMs } from "../../src/client/backoff.js";
 import { type ConnectOptions, connect, EventSource, type Subscription } from "../../src/client/index.js";
 import { type FaultServer, startFaultServer } from "../../src/testing/index.js";
 import { until } from "../hub/until.js";
@@ -76,6 +77,15 @@ test("an id that no header can carry ends it, and is not tried again for ever", 
   expect(requests).toHaveLength(2);
 });
 
+test("an id that is too long for any header ends it", async () => {
+  const server = await serve();
+  const requests = server.script("/events", () => ({ body: [`retry: 1\nid: ${"x".repeat(300_000)}\ndata: 1\n\n`] }));
+  const { stream } = follow(`${server.origin}/events`);
+  await until(() => stream.state === "closed");
+  expect(stream.status.error).toMatchObject({ code: "invalid_data" });
+  expect(requests).toHaveLength(1);
+});
+
 test("a snapshot that is none is said", async () => {
   const server = await serve();
   server.script("/events", () => ({ body: ["data: 1\n\n"], finish: "stall" }));
@@ -130,4 +140,11 @@ test("a Content-Type of the application's own goes alone, however it is written"
     ["REPORT", "application/json; charset=utf-8"],
     ["POST", "application/json"],
   ]);
+});
+
+test("a wait stays a number, however often it has failed", () => {
+  for (const failures of [1, 100, 10_000]) {
+    expect(backoffMs({ baseMs: 0 }, failures)).toBe(0);
+    expect(backoffMs({}, failures)).toBeLessThanOrEqual(30_000);
+  }
 });

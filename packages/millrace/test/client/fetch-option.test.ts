@@ -33,6 +33,12 @@ test("says that it takes one", () => {
   expect(Symbol.for("eventsource.supports-fetch-override") in EventSource).toBe(true);
 });
 
+test("null is none, as there", async () => {
+  server.script("/", [{ body: ["data: a\n\n"], finish: "stall" }]);
+  const source = open(null as never);
+  await until("it is open", () => source.readyState === EventSource.OPEN);
+});
+
 test("is called with the URL and what the standard asks for", async () => {
   const calls: [unknown, EventSourceFetchInit][] = [];
   server.script("/", [{ body: ["retry: 1\nid: é\n\n"] }]);

@@ -70,3 +70,11 @@ test("parses what it is told to, and refuses options that are none", async () =>
   expect(() => new PollingClient("/", { intervalMs: 0 })).toThrow("intervalMs");
   expect(() => new PollingClient("/", { interval: 1 } as never)).toThrow('no option "interval"');
 });
+
+test("goes on when an answer does not come, or does not end", async () => {
+  const answers: ScriptedAnswer[] = ["stall", { ...(json("1") as object), finish: "stall" }, json("2")];
+  const { client, told } = poll(answers, { timeoutMs: 50 });
+  client.start();
+  await until(() => told.length >= 3);
+  expect(told).toEqual([expect.stringContaining("50 ms"), expect.stringContaining("50 ms"), [2, true]]);
+});
