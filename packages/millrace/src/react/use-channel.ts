@@ -1,7 +1,7 @@
 import { useEffect, useState, useSyncExternalStore } from "react";
 import type { ConnectionState } from "../client/index.js";
 import type { AnyEvents } from "../protocol/index.js";
-import { type ChannelOptions, type EventNamed, isOf, link, Recent } from "../screen/index.js";
+import { type ChannelOptions, type EventNamed, isOf, link, type None, Recent } from "../screen/index.js";
 import { type Source, useSource } from "./use-source.js";
 
 /** The last events of a channel: the same lists until something is new. */
@@ -29,13 +29,13 @@ export interface Channel<T> {
  */
 export function useChannel<E extends object = AnyEvents, N extends string = keyof E & string>(
   source: Source<E>,
-  channel: string | null | undefined,
+  channel: string | None,
   options: ChannelOptions<N> = {},
 ): Channel<EventNamed<E, N>> {
   const { type, keep = 50 } = options;
   const connection = useSource(source);
   const held = connection[link];
-  const name = channel ?? null;
+  const name = channel || null;
   const [recent] = useState(() => new Recent<E>());
   useEffect(() => recent.keep(keep), [recent, keep]);
   useEffect(() => recent.follow({ link: held, channel: name, type }), [recent, held, name, type]);

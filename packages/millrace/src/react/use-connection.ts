@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
 import type { ConnectionError, ConnectionState, ConnectionStatus, Subscription } from "../client/index.js";
 import type { AnyEvents } from "../protocol/index.js";
-import { type ConnectionOptions, Link, link, type Url } from "../screen/index.js";
+import { type ConnectionOptions, Link, link, type None, type Url } from "../screen/index.js";
 import { useLatest } from "./use-latest.js";
 
 /** A connection as a render shows it: the same object until something of it changes, then another. */
@@ -18,7 +18,7 @@ export interface Connection<E extends object = AnyEvents> {
 }
 
 /**
- * Stays connected to a URL while the component is mounted: see `connect`. Null: not connected. Another URL, or another
+ * Stays connected to a URL while the component is mounted: see `connect`. No URL: not connected. Another URL, or another
  * `key` among the options, opens it anew; other changes of the options do not, and need not be the same objects.
  * On a server it is `connecting`, and nothing is asked.
  *
@@ -29,10 +29,10 @@ export interface Connection<E extends object = AnyEvents> {
  * @throws MillraceError `invalid_option`, to the nearest error boundary
  */
 export function useConnection<E extends object = AnyEvents>(
-  url: Url | null | undefined,
+  url: Url | None,
   options: ConnectionOptions<E> = {},
 ): Connection<E> {
-  const address = url === null || url === undefined ? undefined : String(url);
+  const address = url ? String(url) : undefined;
   const { key } = options;
   const latest = useLatest(options);
   const [held] = useState(() => new Link<E>(address === undefined ? "closed" : "connecting"));

@@ -6,6 +6,7 @@ export type {
   EventHandlers,
   EventNamed,
   KnownName,
+  None,
   Told,
   Url,
 } from "./types.js";

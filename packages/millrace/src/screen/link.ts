@@ -1,6 +1,7 @@
-import { type ConnectionStatus, connect, type Subscription } from "../client/index.js";
+import { ConnectionError, type ConnectionStatus, connect, type Subscription } from "../client/index.js";
 import type { AnyEvents } from "../protocol/index.js";
 import { Channels } from "./channels.js";
+import { NextFrame } from "./frame.js";
 import { Shown } from "./shown.js";
 import type { ConnectionOptions } from "./types.js";
 import { upToDate } from "./up-to-date.js";
@@ -24,8 +25,6 @@ interface Heard {
 }
 
 interface Target<E extends object> {
-  /** Equal texts are the same stream of the same reader: it goes on where it was. */
-  readonly name: string;
   readonly url: string;
   readonly options: () => ConnectionOptions<E>;
 }
@@ -36,13 +35,16 @@ interface Target<E extends object> {
  */
 export class Link<E extends object = AnyEvents> {
   readonly channels = new Channels();
+  readonly nextFrame = new NextFrame();
   readonly shown: Shown<View<E>>;
+  /** Of equal texts it is the same stream of the same reader: it goes on where it was. Another one begins. */
+  readonly stream = new Shown("");
   readonly #heard = new Set<Heard>();
   #target: Target<E> | undefined;
-  /** How far the target has been read when nothing is connected any more. */
-  #lastEventId = "";
+  /** What has read the stream so far. Its cursor moves on after its close: behind an event whose handler has closed it. */
+  #before: Subscription<E> | undefined;
   #subscription: Subscription<E> | undefined;
-  #forgetState: (() => void) | undefined;
+  #forgetOwn: (() => void) | undefined;
 
   /** Until it is opened. A server renders this, and so does the page that takes over from it. */
   constructor(state: "connecting" | "closed") {
@@ -71,8 +73,11 @@ export class Link<E extends object = AnyEvents> {
   open(url: string, key: string | number | undefined, options: () => ConnectionOptions<E>): () => void {
     const name = JSON.stringify([url, key]);
     this.#disconnect();
-    if (name !== this.#target?.name) this.#lastEventId = "";
-    this.#target = { name, url, options };
+    if (name !== this.stream.value()) {
+      this.#before = undefined;
+      this.stream.show(name);
+    }
+    this.#target = { url, options };
     this.#connect(this.#target);
     return () => this.#disconnect();
   }
@@ -83,16 +88,29 @@ export class Link<E extends object = AnyEvents> {
     else this.#subscription?.reconnect();
   };
 
-  #connect({ url, options }: Target<E>): void {
+  #connect(target: Target<E>): void {
     this.#disconnect();
     // Its task comes before that of `connect`: the channels in use are in the first request.
     this.channels.settle();
-    const from = this.#lastEventId === "" ? {} : { lastEventId: this.#lastEventId };
-    const subscription = connect<E>(url, { ...upToDate(options), ...from });
+    const lastEventId = this.#before?.lastEventId;
+    const subscription = connect<E>(target.url, { ...upToDate(target.options), ...(lastEventId && { lastEventId }) });
     this.#subscription = subscription;
     this.channels.follow(subscription);
     for (const heard of this.#heard) hear(heard, subscription);
-    this.#forgetState = subscription.on("state", () => this.#show(subscription.status));
+    const forgets = [
+      subscription.on("state", () => {
+        this.channels.opened(subscription.state === "open");
+        this.#show(subscription.status);
+      }),
+      subscription.on("error", ({ error }) => {
+        // Not where it has been: channels that are added later would miss what came meanwhile.
+        const isRefused = error instanceof ConnectionError && error.status === 403 && subscription.lastEventId === "";
+        if (isRefused && this.channels.suspect(error)) this.#connect(target);
+      }),
+    ];
+    this.#forgetOwn = () => {
+      for (const forget of forgets) forget();
+    };
     this.#show(subscription.status);
   }
 
@@ -101,10 +119,10 @@ export class Link<E extends object = AnyEvents> {
     const subscription = this.#subscription;
     if (subscription) {
       this.#subscription = undefined;
-      this.#lastEventId = subscription.lastEventId;
+      this.#before = subscription;
       this.channels.follow(undefined);
       for (const heard of this.#heard) heard.forget?.();
-      this.#forgetState?.();
+      this.#forgetOwn?.();
       subscription.close();
     }
     const { status } = this.shown.value();

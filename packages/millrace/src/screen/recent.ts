@@ -1,6 +1,5 @@
 import type { ReceivedEvent } from "../client/index.js";
 import { type AnyEvents, checkNumber, parseSelection, selects } from "../protocol/index.js";
-import { onFrame } from "./frame.js";
 import type { Link } from "./link.js";
 import { Shown } from "./shown.js";
 
@@ -51,16 +50,22 @@ export class Recent<E extends object = AnyEvents> {
     const forget = link.on("*", (event: ReceivedEvent<E>) => {
       // A server that is no hub names no channels: what it sends is what it was asked for.
       const here = !selection || event.channel === undefined || selects(selection, event.channel);
-      if (here && (type === undefined || event.type === type)) this.#take(event);
+      if (here && (type === undefined || event.type === type)) this.#take(event, link);
     });
     const leave = all ? undefined : link.channels.use(channel, (refusal) => this.#change({ refusal }));
+    // Another reader must not see the events of the one before.
+    const forgetStream = link.stream.watch(() => {
+      this.#fresh = undefined;
+      this.#change({ events: [] });
+    });
     return () => {
       forget();
       leave?.();
+      forgetStream();
     };
   }
 
-  #take(event: ReceivedEvent<E>): void {
+  #take(event: ReceivedEvent<E>, { nextFrame }: Link<E>): void {
     if (this.#fresh) {
       this.#fresh.push(event);
       if (this.#fresh.length > this.#keep) this.#fresh.shift();
@@ -68,7 +73,7 @@ export class Recent<E extends object = AnyEvents> {
     }
     const fresh = [event];
     this.#fresh = fresh;
-    onFrame(() => {
+    nextFrame.run(() => {
       if (this.#fresh !== fresh) return; // it has begun anew
       this.#fresh = undefined;
       this.#change({ events: [...this.shown.value().events, ...fresh].slice(-this.#keep) });

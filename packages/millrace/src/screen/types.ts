@@ -3,6 +3,9 @@ import type { AnyEvents } from "../protocol/index.js";
 
 export type Url = Parameters<typeof connect>[0];
 
+/** In place of a URL or a channel: there is none, or not yet. An empty text is none, too. */
+export type None = null | undefined | false;
+
 /** The options of `connect`. They are read at the opening; functions and headers are those of the latest render. */
 export interface ConnectionOptions<E extends object = AnyEvents> extends ConnectOptions<E> {
   /** Another one opens it anew, from the start: who reads, for example. Default: none. */

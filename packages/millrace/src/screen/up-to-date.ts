@@ -10,16 +10,15 @@ const asked = ["fetch", "parse", "snapshot", "onGap"] as const;
 export function upToDate<E extends object>(latest: () => ConnectionOptions<E>): ConnectOptions<E> {
   const { key: _, ...options } = latest();
   const functions = asked.filter((name) => typeof options[name] === "function").map((name) => [name, forward(name)]);
-  const { headers } = options;
   return {
     ...options,
     ...Object.fromEntries(functions),
-    headers: headers && (() => now(latest().headers ?? headers)),
+    ...("headers" in options && { headers: () => now(latest().headers) ?? {} }),
   };
 
   function forward(name: (typeof asked)[number]): (...given: unknown[]) => unknown {
     return (...given) => {
-      const call = latest()[name] ?? options[name];
+      const call = [latest()[name], options[name]].find((each) => typeof each === "function");
       return typeof call === "function" ? Reflect.apply(call, undefined, given) : undefined;
     };
   }

@@ -1,7 +1,7 @@
 import { refusalOf } from "../client/request.js";
 import { checkNumber, checkOptionKinds, invalidOption, MillraceError, type StreamEvent } from "../protocol/index.js";
+import { deadline, defaultTimeoutMs } from "./deadline.js";
 import { type EventSourceLike, eventsIn, eventsOf, type SourceEvent } from "./event-iterators.js";
-import { defaultTimeoutMs } from "./until.js";
 
 export type { SourceEvent };
 
@@ -50,14 +50,10 @@ export async function collect<S extends Collectable>(
   const iterator = iteratorOf(stream, types, controller.signal);
   const events: unknown[] = [];
   const soFar = (why: string) => `${why}, after ${events.length} of ${n} events${shown(events)}${stateOf(stream)}`;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const fail = () => reject(new MillraceError("timed_out", soFar(`waited for ${timeoutMs} ms`)));
-    if (timeoutMs !== Infinity) timer = setTimeout(fail, timeoutMs);
-  });
+  const [passed, stop] = deadline(timeoutMs, () => soFar(`waited for ${timeoutMs} ms`));
   try {
     while (events.length < n) {
-      const { done, value } = await Promise.race([nextOf(iterator), late]);
+      const { done, value } = await Promise.race([nextOf(iterator), passed]);
       if (done) throw new MillraceError("connection_lost", soFar("the stream has ended"));
       if (counts(value, types)) events.push(value);
     }
@@ -68,7 +64,7 @@ export async function collect<S extends Collectable>(
     }
     throw error;
   } finally {
-    clearTimeout(timer);
+    stop();
     controller.abort();
     // Not waited for: an iteration that still asks for its next event ends behind that.
     iterator.return?.().catch(() => {});

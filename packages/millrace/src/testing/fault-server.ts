@@ -48,7 +48,7 @@ export interface FaultServer {
   hold(bytes?: number): void;
   /** Passes on a few bytes at a time. Default: single ones, each millisecond. */
   trickle(trickle?: Trickle): void;
-  /** Cuts each answer when so many bytes of its body have gone. */
+  /** Cuts each answer when so many bytes of its body have gone; at once, where there were as many before. */
   cutAfter(bytes: number): void;
   /** Bytes pass again, first those that were kept back. */
   resume(): void;

@@ -28,11 +28,13 @@ export class Outlet {
       void this.#then(() => this.#pass());
     });
     response.on("error", () => {});
-    response.on("close", () => {
+    const leave = () => {
       forget();
       controller.abort();
       this.#wake?.();
-    });
+    };
+    if (response.destroyed) leave();
+    else response.on("close", leave);
   }
 
   /**
@@ -74,30 +76,36 @@ export class Outlet {
     return sleep(ms, undefined, { signal: this.gone }).catch(() => {});
   }
 
-  async unlessStalled(): Promise<void> {
-    while (this.#flow.manner.stalls && !this.gone.aborted) await this.#woken(() => {});
+  /** Resolves when something may go. */
+  ready(): Promise<void> {
+    return this.#then(() => this.#unlessStalled());
   }
 
   #manner(): Manner {
     return { ...this.#flow.manner, ...this.#own };
   }
 
+  async #unlessStalled(): Promise<void> {
+    while (this.#flow.manner.stalls && !this.gone.aborted) await this.#woken(() => {});
+  }
+
   async #pass(all = false): Promise<void> {
-    await this.unlessStalled();
+    await this.#unlessStalled();
     if (!all && this.#heldBytes < (this.#manner().holdBytes ?? 0)) return;
     const bytes = Buffer.concat(this.#held.splice(0));
     this.#heldBytes = 0;
     this.#sendHead();
-    for (let at = 0; at < bytes.length && !this.gone.aborted; ) {
-      await this.unlessStalled();
+    for (let at = 0; !this.gone.aborted; ) {
+      await this.#unlessStalled();
       const { trickle, cutAfterBytes = Infinity } = this.#manner();
+      if (this.#passedBytes >= cutAfterBytes) return this.cut();
+      if (at === bytes.length) return;
       const size = Math.min(trickle ? (trickle.bytes ?? 1) : Infinity, cutAfterBytes - this.#passedBytes);
       const piece = bytes.subarray(at, at + size);
       at += piece.length;
       this.#passedBytes += piece.length;
       // Only then does the next piece come in a packet of its own.
       await this.#woken((done) => this.#response.write(piece, done));
-      if (this.#passedBytes >= cutAfterBytes) return this.cut();
       if (trickle) await this.pause(trickle.everyMs ?? 1);
     }
   }

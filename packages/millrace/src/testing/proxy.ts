@@ -13,11 +13,11 @@ export async function pass(
   body: Buffer,
   outlet: Outlet,
 ): Promise<void> {
-  await outlet.unlessStalled();
+  await outlet.ready();
   // `Host` stays as the client has sent it: guards against foreign origins compare the two.
-  const upstream = http.request({
-    ...{ hostname: target.hostname, port: target.port, path: url, method },
-    ...{ headers: { ...passable(headers), ...lengthOf(body) }, agent: false, signal: outlet.gone },
+  const upstream = http.request(target, {
+    ...{ path: url, method, headers: { ...passable(headers), ...lengthOf(body) } },
+    ...{ agent: false, signal: outlet.gone },
   });
   upstream.end(body);
   let answer: http.IncomingMessage;

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { checkFunction, checkNumber, MillraceError } from "../protocol/index.js";
+import { checkFunction, checkNumber } from "../protocol/index.js";
+import { deadline, defaultTimeoutMs } from "./deadline.js";
 
-/** Below the 5 s after which Vitest and Jest end a test: what they say does not tell what was waited for. */
-export const defaultTimeoutMs = 4000;
+type Falsy = false | 0 | 0n | "" | null | undefined;
 
 /**
  * Waits until a condition holds, and answers with what it gave.
@@ -15,16 +15,18 @@ export const defaultTimeoutMs = 4000;
 export async function until<T>(
   condition: () => T | Promise<T>,
   { timeoutMs = defaultTimeoutMs }: { timeoutMs?: number | undefined } = {},
-): Promise<T> {
+): Promise<Exclude<T, Falsy>> {
   checkFunction("until", condition, "() => events.length === 3");
   checkNumber("timeoutMs", timeoutMs, 0, Infinity);
-  const endMs = performance.now() + timeoutMs;
-  for (;;) {
-    const met = await condition();
-    if (met) return met;
-    if (performance.now() >= endMs) {
-      throw new MillraceError("timed_out", `it did not come true within ${timeoutMs} ms: ${condition}`);
+  const [passed, stop] = deadline(timeoutMs, () => `it did not come true within ${timeoutMs} ms: ${condition}`);
+  try {
+    for (;;) {
+      // A condition that asks a server may never answer.
+      const met = await Promise.race([condition(), passed]);
+      if (met) return met as Exclude<T, Falsy>;
+      await Promise.race([sleep(5), passed]);
     }
-    await sleep(5);
+  } finally {
+    stop();
   }
 }

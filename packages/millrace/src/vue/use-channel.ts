@@ -1,7 +1,7 @@
 import { type ComputedRef, computed, type MaybeRefOrGetter, toValue } from "vue";
 import type { ConnectionState } from "../client/index.js";
 import type { AnyEvents } from "../protocol/index.js";
-import { type ChannelOptions, type EventNamed, isOf, link, Recent } from "../screen/index.js";
+import { type ChannelOptions, type EventNamed, isOf, link, type None, Recent } from "../screen/index.js";
 import { shownRef } from "./shown-ref.js";
 import { type Source, useSource } from "./use-source.js";
 import { whileMounted } from "./while-mounted.js";
@@ -31,11 +31,11 @@ export interface Channel<T> {
  */
 export function useChannel<E extends object = AnyEvents, N extends string = keyof E & string>(
   source: Source<E>,
-  channel: MaybeRefOrGetter<string | null | undefined>,
+  channel: MaybeRefOrGetter<string | None>,
   options: MaybeRefOrGetter<ChannelOptions<N>> = {},
 ): Channel<EventNamed<E, N>> {
   const connection = useSource(source);
-  const look = () => ({ link: connection[link], channel: toValue(channel) ?? null, type: toValue(options).type });
+  const look = () => ({ link: connection[link], channel: toValue(channel) || null, type: toValue(options).type });
   const keep = () => toValue(options).keep ?? 50;
   const recent = new Recent<E>();
   whileMounted([keep], () => void recent.keep(keep()));

@@ -1,7 +1,7 @@
 import { type ComputedRef, computed, type MaybeRefOrGetter, markRaw, toValue } from "vue";
 import type { ConnectionError, ConnectionState, ConnectionStatus, Subscription } from "../client/index.js";
 import type { AnyEvents } from "../protocol/index.js";
-import { type ConnectionOptions, Link, link, type Url } from "../screen/index.js";
+import { type ConnectionOptions, Link, link, type None, type Url } from "../screen/index.js";
 import { shownRef } from "./shown-ref.js";
 import { whileMounted } from "./while-mounted.js";
 
@@ -18,7 +18,7 @@ export interface Connection<E extends object = AnyEvents> {
 }
 
 /**
- * Stays connected to a URL from the mount of the component until its scope ends: see `connect`. Null: not connected. Another
+ * Stays connected to a URL from the mount of the component until its scope ends: see `connect`. No URL: not connected. Another
  * URL, or another `key` among the options, opens it anew; other changes of the options do not.
  * On a server it is `connecting`, and nothing is asked.
  *
@@ -29,12 +29,12 @@ export interface Connection<E extends object = AnyEvents> {
  * @throws MillraceError `invalid_option`, to Vue's error handlers
  */
 export function useConnection<E extends object = AnyEvents>(
-  url: MaybeRefOrGetter<Url | null | undefined>,
+  url: MaybeRefOrGetter<Url | None>,
   options: MaybeRefOrGetter<ConnectionOptions<E>> = {},
 ): Connection<E> {
   const address = () => {
     const now = toValue(url);
-    return now === null || now === undefined ? undefined : String(now);
+    return now ? String(now) : undefined;
   };
   const key = () => toValue(options).key;
   const held = new Link<E>(address() === undefined ? "closed" : "connecting");

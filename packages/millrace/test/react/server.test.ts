@@ -7,7 +7,7 @@ import * as library from "../../src/react/index.js";
 const { useChannel, useConnection, useEvents } = library;
 
 interface Props {
-  url: string | null;
+  url: string | null | false;
 }
 
 function News({ url }: Props) {
@@ -23,6 +23,8 @@ function News({ url }: Props) {
 test.each<[string, Props, string]>([
   ["connecting", { url: "/events?channel=news" }, "connecting,0,undefined,0,undefined,undefined,connecting"],
   ["closed without a URL", { url: null }, "closed,0,undefined,0,undefined,undefined,closed"],
+  ["closed with one on a condition", { url: false }, "closed,0,undefined,0,undefined,undefined,closed"],
+  ["closed with an empty one", { url: "" }, "closed,0,undefined,0,undefined,undefined,closed"],
 ])("renders %s, and leaves the network, the timers and the console alone", async (_, props, expected) => {
   const touched = ["fetch", "setTimeout", "setInterval", "queueMicrotask"].map((name) =>
     vi.spyOn(globalThis, name as "fetch"),

@@ -64,6 +64,14 @@ test("a URL has a connection of its own, and the map can be given with it", () =
       expectTypeOf(id).toEqualTypeOf<string>();
     });
     useEvents(null, { price: ({ data }) => expectTypeOf(data).toEqualTypeOf<unknown>() });
+    const isSignedIn = Math.random() > 0.5;
+    useConnection(isSignedIn && "/events");
+    useChannel(isSignedIn && "/events", isSignedIn && "a");
+    const useState = <E extends object>(any: Connection<E>) => useChannel(any, "a").state;
+    expectTypeOf(useState(connection)).toEqualTypeOf<ConnectionState>();
+    expectTypeOf(useChannel<Events, "price">("/events", "a", { type: "price" }).latest?.data).toEqualTypeOf<
+      Events["price"] | undefined
+    >();
     expectTypeOf(useChannel<Events>(undefined, null).latest?.text).toEqualTypeOf<string | undefined>();
     expectTypeOf(useChannel("/events", "a", { type: "b" }).latest?.data).toEqualTypeOf<unknown>();
   };

@@ -49,7 +49,7 @@ function hold(state: "connecting" | "closed" = "connecting") {
   return { link, requests, open, isOpen, state: () => link.shown.value().status.state };
 }
 
-const nobody = (error: Error) => expect.fail(`refused: ${error.message}`);
+const nobody = (refusal: Error | undefined) => expect.fail(`refused: ${refusal?.message}`);
 
 test("opened, closed and opened in one task it asks once, with all that is used by then, in whatever order", async () => {
   const { hub, url, reads } = await serve();
@@ -152,16 +152,16 @@ test("a channel that is refused is told to its users, and to no others", async (
   const { link, open, isOpen } = hold();
   open(`${url}?channel=own`);
   await isOpen();
-  const refused: string[] = [];
+  const refused: (string | undefined)[] = [];
   link.channels.use("a", nobody);
-  const leave = link.channels.use("secret", ({ message }) => refused.push(message));
+  const leave = link.channels.use("secret", (refusal) => refused.push(refusal?.message));
   await until(() => refused.length === 1 && reads()[0]?.join() === "a,own");
   expect(refused[0]).toContain("not for you");
-  link.channels.use("secret", ({ message }) => refused.push(message))();
+  link.channels.use("secret", (refusal) => refused.push(refusal?.message))();
   expect(refused).toHaveLength(2);
   // After all have gone it is asked for anew.
   leave();
-  link.channels.use("secret", ({ message }) => refused.push(message));
+  link.channels.use("secret", (refusal) => refused.push(refusal?.message));
   await until(() => refused.length === 3);
 });
 

@@ -1,4 +1,4 @@
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { connect, EventSource } from "../../src/client/index.js";
 import { collect, type FaultServer, type ScriptedAnswer, startFaultServer, until } from "../../src/testing/index.js";
 
@@ -148,6 +148,14 @@ test("mistakes are said at once", async () => {
   await expect(collect((async function* () {})(), 1, { timeout: 1 } as never)).rejects.toThrow('no option "timeout"');
 });
 
+test("what waits has a clock of its own, where a test has set the clock", async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  await expect(until(() => false, { timeoutMs: 20 })).rejects.toMatchObject({ code: "timed_out" });
+  const nothing = { [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => {}) }) };
+  await expect(collect(nothing, 1, { timeoutMs: 20 })).rejects.toMatchObject({ code: "timed_out" });
+});
+
 test("until gives what the condition gave, and says which one did not come true", async () => {
   let n = 0;
   expect(await until(() => ++n > 2 && "yes")).toBe("yes");
@@ -156,5 +164,8 @@ test("until gives what the condition gave, and says which one did not come true"
     message: "it did not come true within 20 ms: () => n === 0",
   });
   await expect(until(async () => false, { timeoutMs: 20 })).rejects.toMatchObject({ code: "timed_out" });
+  await expect(until(() => new Promise(() => {}), { timeoutMs: 20 })).rejects.toMatchObject({ code: "timed_out" });
+  const found: number = await until(() => [1, 2].find((each) => each > 1), { timeoutMs: 1e10 });
+  expect(found).toBe(2);
   await expect(until(() => expect(1).toBe(2))).rejects.toThrow("expected 1 to be 2");
 });

@@ -1,5 +1,6 @@
 /** The fault server, seen by plain `fetch` and by the clients that it is made for. */
-import { connect as connectSocket } from "node:net";
+import http from "node:http";
+import { type AddressInfo, connect as connectSocket } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { connect } from "../../src/client/index.js";
 import { createHub } from "../../src/index.js";
@@ -236,6 +237,7 @@ test("stalls, and goes on with all that was said meanwhile", async () => {
   const before = server.requests.length;
   const asked = fetch(`${server.origin}/health`);
   await until(() => server.requests.length > before);
+  server.stall();
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect(datas).toEqual([]);
   expect(stream.state).toBe("open");
@@ -254,6 +256,7 @@ test("not even a head comes while it stalls", async () => {
     return response.text();
   });
   await until(() => server.requests.length === 1);
+  server.stall();
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect(answered).toBe(false);
   server.resume();
@@ -310,6 +313,14 @@ test("trickles, and cuts after so many bytes", async () => {
   server.resume();
   const whole = read(await fetch(server.origin));
   await until(() => whole.text.length === 100);
+  // It has had more than that: no byte more.
+  server.cutAfter(50);
+  await until(() => whole.over === "failed");
+  expect(whole.text.length).toBe(100);
+  server.cutAfter(0);
+  const none = read(await fetch(server.origin));
+  await until(() => none.over === "failed");
+  expect(none.text).toBe("");
 });
 
 test("what a client does not read stays with the server behind it", async () => {
@@ -366,6 +377,17 @@ test("a target that is not there is 502", async () => {
     502,
     expect.stringContaining(`the target ${gone.origin} does not answer: connect ECONNREFUSED`),
   ]);
+});
+
+test("a target may have an IPv6 address", async (context) => {
+  const target = http.createServer((_, response) => void response.end("six"));
+  onTestFinished(() => void target.close());
+  const isListening = await new Promise<boolean>((resolve) => {
+    target.on("error", () => resolve(false)).listen(0, "::1", () => resolve(true));
+  });
+  context.skip(!isListening, "there is no IPv6 here");
+  const server = await start({ target: `http://[::1]:${(target.address() as AddressInfo).port}` });
+  expect(await (await fetch(server.origin)).text()).toBe("six");
 });
 
 test("a client that leaves is seen by the target", async () => {

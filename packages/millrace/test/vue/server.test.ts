@@ -25,6 +25,7 @@ const News = defineComponent({
 test.each([
   ["connecting", { url: "/events?channel=news" }, "connecting,0,undefined,0,undefined,undefined,connecting"],
   ["closed without a URL", {}, "closed,0,undefined,0,undefined,undefined,closed"],
+  ["closed with an empty one", { url: "" }, "closed,0,undefined,0,undefined,undefined,closed"],
 ])("renders %s, and leaves the network, the timers and the console alone", async (_, props, expected) => {
   const touched = ["fetch", "setTimeout", "setInterval", "queueMicrotask"].map((name) =>
     vi.spyOn(globalThis, name as "fetch"),

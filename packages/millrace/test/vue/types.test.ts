@@ -49,6 +49,11 @@ test("a URL has a connection of its own: as it is, as a ref, or computed", () =>
       computed(() => new URL("http://x/")),
       () => ({ key: "ann" }),
     );
+    const isSignedIn = ref(false);
+    useConnection(() => isSignedIn.value && "/events");
+    useChannel("/events", () => isSignedIn.value && "a");
+    const stateOf = <E extends object>(any: Connection<E>) => useChannel(any, "a").state.value;
+    expectTypeOf(stateOf(useConnection<Events>("/events"))).toEqualTypeOf<ConnectionState>();
     expectTypeOf(useChannel(ref<string>(), "a", { type: "b" }).latest.value?.data).toEqualTypeOf<unknown>();
   };
   expectTypeOf(typed).toBeFunction();
