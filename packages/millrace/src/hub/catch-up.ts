@@ -89,8 +89,9 @@ export class CatchUp {
     const { log, take, onError } = this.#parts;
     const { cursor, group, cadence } = subscriber;
     try {
-      // With nothing of its own it reads what all of its group do.
-      const shares = (cadence && cadence.ownThrough <= cursor) || log.isQuiet(subscriber.ownChannels, cursor);
+      // With nothing of its own it reads what all of its group do. Of a shared log not all of that is committed here.
+      const isCaughtUp = cadence && !log.shared && cadence.ownThrough <= cursor;
+      const shares = isCaughtUp || log.isQuiet(subscriber.ownChannels, cursor);
       const known = shares && this.#known(subscriber);
       if (known) take(subscriber, known);
       if (known || (shares && this.#waits(subscriber))) return;

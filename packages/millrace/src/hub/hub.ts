@@ -133,10 +133,11 @@ export class Hub<E extends object = AnyEvents> {
   #share(shared: Shared): void {
     shared.follow(selectionOf([broadcastChannel, runsChannel]));
     shared.onLate((entries) => {
+      this.#pump.deliverLate(entries, this.#connections.all()); // before their streams are ended
       this.#runs.learn(entries);
-      this.#pump.deliverLate(entries);
     });
     shared.onReset((lost) => {
+      this.#runs.reload();
       this.#pump.reset(this.#connections.all(), lost);
       this.#wake.now();
     });

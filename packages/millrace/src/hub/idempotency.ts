@@ -6,7 +6,7 @@ import { type CheckedEvent, MillraceError } from "../protocol/index.js";
 const maxKeyBytes = 1024;
 
 /** @throws MillraceError `invalid_event` */
-export function idempotencyOf(key: string, events: readonly CheckedEvent[]): AppendOptions["idempotency"] {
+export function idempotencyOf(key: string, events: readonly CheckedEvent[]): NonNullable<AppendOptions["idempotency"]> {
   const bytes = Buffer.byteLength(key);
   if (bytes < 1 || bytes > maxKeyBytes) {
     throw new MillraceError("invalid_event", `an idempotency key has 1 to ${maxKeyBytes} bytes: this one has ${bytes}`);

@@ -1,5 +1,5 @@
 import type { Entry, Log } from "../log/index.js";
-import { cursorBlock, gapBlock, isPersonalChannel, isWithin, type Selection, withDefaults } from "../protocol/index.js";
+import { cursorBlock, gapBlock, isWithin, type Selection, selects, withDefaults } from "../protocol/index.js";
 import type { SharedPart } from "../sink/index.js";
 import type { Batch } from "./batch.js";
 import { CatchUp } from "./catch-up.js";
@@ -46,7 +46,6 @@ export class Pump {
   readonly counters: PumpCounters = { deliveries: 0, gaps: 0, lags: 0, paced: 0 };
   readonly #log: Log;
   readonly #groups: Groups<Subscriber>;
-  readonly #personal: PumpParts["personal"];
   readonly #rounds: Rounds;
   readonly #catchUp: CatchUp;
   readonly #pacer: Pacer;
@@ -60,11 +59,10 @@ export class Pump {
     const turn = withDefaults(defaultTurn, given);
     this.#log = log;
     this.#groups = groups;
-    this.#personal = personal;
     this.#onEnd = onEnd;
     this.#pacer = new Pacer(streamRate);
     this.#rounds = new Rounds({
-      ...{ turn, personal, groups, tail: log.tail, compressors: this.#compressors },
+      ...{ turn, personal, groups, tail: log.tail, compressors: this.#compressors, keepsRecent: !log.shared },
       deliver: (subscriber, chunks, from, to) => this.#deliver(subscriber, chunks, from, to),
       hold: (subscriber, cursor) => this.#hold(subscriber, cursor),
     });
@@ -93,35 +91,41 @@ export class Pump {
    * Entries of a shared log that come late: others have been committed that lie behind them. Who is live has not had them.
    * They move no cursor back: the block that follows them has the right id.
    */
-  deliverLate(entries: readonly Entry[]): void {
-    for (const entry of entries) {
-      const write = (subscriber: Subscriber): void => {
-        const { state, group, liveFrom } = subscriber;
-        const cursor = this.cursorOf(subscriber);
-        if (state !== "live" || entry.sequence <= liveFrom || entry.sequence > cursor) return;
-        const blocks = encodeEntries([entry], group.form).map(({ bytes }) => bytes);
-        this.#write(
-          subscriber,
-          Buffer.concat([...blocks, Buffer.from(cursorBlock(this.#log.position(cursor)))]),
-          cursor,
-          1,
-        );
-      };
-      if (isPersonalChannel(entry.channel)) for (const subscriber of this.#personal(entry.channel)) write(subscriber);
-      else this.#groups.reading(entry.channel, ({ live }) => [...live].forEach(write));
+  deliverLate(entries: readonly Entry[], subscribers: Iterable<Subscriber>): void {
+    for (const subscriber of subscribers) {
+      for (const entry of entries) if (reads(subscriber, entry.channel)) this.#deliverLate(subscriber, entry);
     }
+  }
+
+  #deliverLate(subscriber: Subscriber, entry: Entry): void {
+    const { state, group, liveFrom } = subscriber;
+    const cursor = this.cursorOf(subscriber);
+    const isBefore = entry.sequence <= cursor;
+    if (state === "live" && isBefore && entry.sequence > liveFrom) {
+      const blocks = encodeEntries([entry], group.form).map(({ bytes }) => bytes);
+      const end = Buffer.from(cursorBlock(this.#log.position(cursor)));
+      this.#write(subscriber, Buffer.concat([...blocks, end]), cursor, 1);
+      return;
+    }
+    // Who has read meanwhile, or was given what lies behind it, may have missed it.
+    if (isBefore && subscriber.lost === "no") subscriber.lost = "may";
+    if (state === "live") this.#readAgain(subscriber);
   }
 
   /** Entries of a shared log may have been missed here: who is live reads from its cursor. `may`: some are lost, too. */
   reset(subscribers: Iterable<Subscriber>, lost: "no" | "may"): void {
     for (const subscriber of subscribers) {
       if (subscriber.lost === "no") subscriber.lost = lost;
-      if (subscriber.state !== "live") continue;
-      subscriber.cursor = this.cursorOf(subscriber);
-      subscriber.due = undefined;
-      this.#leaveLive(subscriber);
-      this.#read(subscriber);
+      if (subscriber.state === "live") this.#readAgain(subscriber);
     }
+  }
+
+  /** Lets a live one read from its cursor on. */
+  #readAgain(subscriber: Subscriber): void {
+    subscriber.cursor = this.cursorOf(subscriber);
+    subscriber.due = undefined;
+    this.#leaveLive(subscriber);
+    this.#read(subscriber);
   }
 
   /** Sequence of the last entry that the subscriber was given, or need not be given. */
@@ -364,6 +368,9 @@ function withoutOldBroadcasts({ cursor, broadcastsAfter }: Subscriber, entries: 
   // The same entries where there are none: their bytes are shared.
   return entries.some(isOld) ? entries.filter((entry) => !isOld(entry)) : entries;
 }
+
+const reads = ({ group, ownChannels }: Subscriber, channel: string): boolean =>
+  channel === broadcastChannel || selects(group.selection, channel) || ownChannels.includes(channel);
 
 /** Whether the log commits here all that it reads: one that is shared takes a moment for that. */
 const isFollowed = ({ group, following }: Subscriber): boolean =>

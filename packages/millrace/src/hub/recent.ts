@@ -15,12 +15,18 @@ export class Recent {
   #from: number;
   #bytes = 0;
   #newest: Buffer | undefined;
+  readonly #keptMs: number;
 
-  constructor(from: number) {
+  /** @param keptMs for how long an entry is needed: in that time all members that take what they are given have had it */
+  constructor(from: number, keptMs = Infinity) {
     this.#from = from;
+    this.#keptMs = keptMs;
   }
 
   push(entry: Entry): void {
+    // Twice the time, so that this is done for many at once.
+    if (entry.timeMs - (this.#entries[0]?.timeMs ?? Infinity) > 2 * this.#keptMs)
+      this.#cut(entry.timeMs - this.#keptMs);
     if (entry.bytes !== this.#newest) {
       this.#newest = entry.bytes;
       this.#bytes += entry.bytes.buffer.byteLength;
@@ -39,6 +45,14 @@ export class Recent {
     let bytes = 0;
     for (const { start, end } of latest) bytes += end - start;
     return bytes > limitBytes ? undefined : latest;
+  }
+
+  #cut(beforeMs: number): void {
+    const all = this.#entries;
+    const first = all.findIndex(({ timeMs }) => timeMs >= beforeMs);
+    const kept = first < 0 ? [] : all.slice(first);
+    this.clear((all.at(-kept.length - 1) as Entry).sequence);
+    for (const entry of kept) this.push(entry);
   }
 
   /** Nobody needs what came up to this sequence. */

@@ -8,12 +8,17 @@ import { withoutReplaced } from "./replaced.js";
 import type { Subscriber } from "./subscriber.js";
 import type { Turn } from "./turn.js";
 
+/** Who is later than that for what is due, in milliseconds, reads the log. */
+const lateMs = 1000;
+
 export interface RoundsParts {
   readonly groups: Groups<Subscriber>;
   readonly turn: Turn;
   readonly compressors: Compressors<Group<Subscriber>>;
   /** Sequence of the newest entry so far. */
   readonly tail: number;
+  /** Whether what groups with a rate have had is kept for their members. Of a shared log nobody would read it. */
+  readonly keepsRecent: boolean;
   /** Subscribers of the personal channel `channel`. */
   readonly personal: (channel: string) => Iterable<Subscriber>;
   /** Hands chunks to a live subscriber that has everything up to `from`, and moves its cursor: to `to`, when it takes all. */
@@ -79,15 +84,17 @@ export class Rounds {
       if (isPersonalChannel(entry.channel)) this.#collectOwn(entry);
       else this.#parts.groups.reading(entry.channel, (group) => this.#collect(group, entry));
     }
-    this.#settled = (entries.at(-1) as Entry).sequence;
+    this.settle((entries.at(-1) as Entry).sequence);
     if (!this.#busy) this.#write();
   }
 
   #collect(group: Group<Subscriber>, entry: Entry): void {
     const { live, pending, everyMs } = group;
     if (everyMs > 0) {
-      group.recent ??= new Recent(this.#settled);
-      group.recent.push(entry);
+      if (this.#parts.keepsRecent) {
+        group.recent ??= new Recent(this.#settled, everyMs + lateMs);
+        group.recent.push(entry);
+      }
       for (let last = live.at(-1); last; last = live.at(-1)) this.#parts.hold(last, this.#settled);
     }
     // Those who are not live read it from the log.

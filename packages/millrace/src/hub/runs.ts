@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { Entry, Log } from "../log/index.js";
 import {
   assertChannel,
@@ -8,6 +9,7 @@ import {
   selectionOf,
 } from "../protocol/index.js";
 import { chunkBytes, decodeEntry } from "./form.js";
+import { idempotencyOf } from "./idempotency.js";
 import { type Produced, Run, type RunEnd, type RunWriter, runEnded } from "./run.js";
 
 /** A run that has begun. */
@@ -104,6 +106,11 @@ export class Runs {
     this.loading.catch(() => {}); // told to those who wait for it, if any do
   }
 
+  /** Records of a shared log may have been missed. */
+  reload(): void {
+    if (!this.loading) this.load();
+  }
+
   /** @throws MillraceError `invalid_channel`, `run_active`, `run_ended`, `closed`, `store_full`, `store_failed` */
   async start(
     channel: string,
@@ -197,11 +204,13 @@ export class Runs {
 
   #begin(channel: string, signal?: AbortSignal): Active {
     const { log, publish, onEnd, onError } = this.#parts;
+    const key = `end ${randomUUID()}`; // a store that does not know whether it took the end is asked again
     const run = new Run({
       ...{ channel, signal, publish, onError },
       closing: this.#closing.signal,
       recordEnd: async (end) => {
-        const { first } = await log.append([endEvent(channel, end), recordOf({ channel, state: end.status })]);
+        const events = [endEvent(channel, end), recordOf({ channel, state: end.status })];
+        const { first } = await log.append(events, { idempotency: idempotencyOf(key, events) });
         return first;
       },
       onEnd: (sequence) => {
@@ -231,12 +240,13 @@ export class Runs {
       }
       after = next;
     } while (after < log.tail);
-    for (const channel of this.#ended.keys()) onEnd(channel);
     if (log.shared) {
       // Their producers may well be there: only who knows which nodes live could tell.
-      for (const channel of open) this.#elsewhere.add(channel);
-      return;
+      for (const channel of open) if (!this.#active.has(channel)) this.#elsewhere.add(channel);
+      for (const channel of this.#ended.keys()) this.#elsewhere.delete(channel);
+      open.clear();
     }
+    for (const channel of this.#ended.keys()) onEnd(channel);
     for (const channel of open) void this.#begin(channel).run.end({ status: "failed", error: "the producer has gone" });
   }
 

@@ -65,3 +65,19 @@ test("it keeps a bounded part of what was published: beyond that it begins anew"
   expect(recent.behind(0, Infinity)).toBeUndefined();
   expect(recent.behind(4, Infinity)).toEqual(copies.slice(4));
 });
+
+test("what is too old for anyone to wait for it is not kept", async () => {
+  const { entries } = await logOf([{ channel: "a", key: undefined }]);
+  const [one] = entries as [Entry];
+  const at = (ms: number): Entry => ({ ...one, sequence: ms, timeMs: ms });
+  const recent = new Recent(0, 100);
+  for (let ms = 1; ms <= 201; ms++) recent.push(at(ms));
+  expect(recent.behind(0, Infinity)).toHaveLength(201);
+  recent.push(at(202));
+  expect(recent.behind(100, Infinity)).toBeUndefined();
+  expect(recent.behind(101, Infinity)?.map(({ sequence }) => sequence)).toEqual(
+    Array.from({ length: 101 }, (_, n) => 102 + n),
+  );
+  recent.push(at(1000));
+  expect(recent.behind(202, Infinity)?.map(({ sequence }) => sequence)).toEqual([1000]);
+});

@@ -526,6 +526,34 @@ describe("a log that takes nothing", () => {
     await hub.close();
   });
 
+  test("that has taken the end but could not say so has it once", async () => {
+    const inner = createMemoryLog();
+    let isSure = true;
+    const log: Log = new Proxy(inner, {
+      get: (target, name) => {
+        const value: unknown = Reflect.get(target, name);
+        if (name !== "append") return typeof value === "function" ? value.bind(target) : value;
+        const append: Log["append"] = async (...args) => {
+          const appended = await target.append(...args);
+          if (isSure) return appended;
+          isSure = true;
+          throw new MillraceError("store_unsure", "it has not answered");
+        };
+        return append;
+      },
+    });
+    const { hub } = makeHub({ log });
+    const puppeteer = puppet();
+    const run = await hub.run("a", puppeteer.produce);
+    isSure = false;
+    puppeteer.finish();
+    expect(await run.done).toEqual({ status: "done" });
+    const { sink } = follow(hub, ["a"], { rewind: "all" });
+    await until(() => sink.closed);
+    expect(story(sink)).toEqual([done, farewell]);
+    await hub.close();
+  });
+
   test("for good is not asked again", async () => {
     const inner = createMemoryLog();
     const { hub, errors } = makeHub({ log: inner });

@@ -34,6 +34,12 @@ interface Job {
   readonly reject: (error: unknown) => void;
 }
 
+/** What Redis has answered, and which event of each job comes back as a message last; -1: none. */
+interface Called {
+  readonly answer: readonly unknown[];
+  readonly comeBack: readonly number[];
+}
+
 /** Redis cuts a connection for which 32 MiB of messages wait, and what is published here may come back here. */
 const maxAppendMebi = 16;
 const maxBatchLength = 4 * 1024 * 1024;
@@ -111,35 +117,41 @@ export class Appends {
     const { jobs, args } = this.#encode(taken);
     if (jobs.length === 0) return;
     try {
-      await this.#settle(jobs, await this.#call(args));
+      await this.#settle(jobs, await this.#call(jobs, args));
     } catch (error) {
       for (const { reject } of jobs) reject(error);
     }
   }
 
-  async #call(args: readonly string[]): Promise<readonly unknown[]> {
-    const { session: present, nextSession, epoch, wait, waitMs, unsureMs } = this.#parts;
+  async #call(jobs: readonly Job[], args: readonly string[]): Promise<Called> {
+    const { session: present, nextSession, epoch, wait, waitMs, unsureMs, comesBack } = this.#parts;
     const attempt = String(++this.#attempt);
     let session = present();
     let unsure = false;
     for (;;) {
       if (!session) throw unsure ? unsureOf("Redis was lost before it had answered") : notThere();
+      // Now: of what Redis is told to follow while the answer is on its way, no message comes.
+      const comeBack = jobs.map(({ events }) => events.findLastIndex(({ channel }) => comesBack(channel)));
       try {
         const answering = session.run(scripts.append, [epoch(), this.#node, attempt, ...args]);
         const confirming = wait > 0 ? session.wait(wait, waitMs) : undefined;
         confirming?.catch(() => {}); // the script's own answer says what is wrong
         const answer = (await answering) as unknown[];
         if (String(answer[0]) === "done") {
+          unsure = true; // whatever becomes of its confirmation, it may be kept
           const replicas = (await confirming) ?? 0;
           if (replicas < wait) {
             throw unsureOf(`${replicas} of ${wait} replicas have confirmed it within ${waitMs} ms`);
           }
-          return answer;
+          return { answer, comeBack };
         }
         session.end(new Error("another epoch has begun"));
       } catch (error) {
         if (error instanceof MillraceError) throw error;
-        if (isAnswer(error)) throw refusalOf(error, session);
+        if (isAnswer(error)) {
+          const refusal = refusalOf(error, session);
+          throw unsure ? unsureOf("Redis was lost before it had confirmed it") : refusal;
+        }
         unsure = true;
         session.end(error as Error);
       }
@@ -147,8 +159,9 @@ export class Appends {
     }
   }
 
-  async #settle(jobs: readonly Job[], [, numbers, last, results]: readonly unknown[]): Promise<void> {
-    const { comesBack, reach } = this.#parts;
+  async #settle(jobs: readonly Job[], { answer, comeBack }: Called): Promise<void> {
+    const { reach } = this.#parts;
+    const [, numbers, last, results] = answer;
     const appended = (results as unknown[][]).map(([first, count, repeated]) => ({
       first: Number(first),
       count: Number(count),
@@ -156,9 +169,8 @@ export class Appends {
     }));
     let needs = 0;
     for (const [at, { first, repeated }] of appended.entries()) {
-      if (repeated || first < 0) continue;
-      const index = (jobs[at] as Job).events.findLastIndex(({ channel }) => comesBack(channel));
-      if (index >= 0) needs = first + index;
+      const index = comeBack[at] as number;
+      if (!repeated && first >= 0 && index >= 0) needs = first + index;
     }
     await reach(figuresOf(numbers), Number(last), needs);
     for (const [at, { resolve, reject }] of jobs.entries()) {

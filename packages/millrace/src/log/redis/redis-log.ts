@@ -67,6 +67,8 @@ export class RedisLog implements Log {
   #verified = 0;
   #ticking: Promise<void> | undefined;
   #refreshing: Promise<void> | undefined;
+  /** The next look has to be a thorough one. */
+  #isDue = false;
   #problem = "";
   #asking = false;
   #losses = 0;
@@ -306,14 +308,16 @@ export class RedisLog implements Log {
     // One that is on its way may have been answered before what this caller knows of was appended.
     this.#refreshing ??= (this.#ticking ?? Promise.resolve()).then(() => {
       this.#refreshing = undefined;
-      return this.#look(false);
+      return this.#look(this.#isDue);
     });
     return this.#refreshing;
   }
 
   #tick(): void {
-    if (this.#ticking || !this.#link.session) return;
-    void this.#look(true);
+    if (!this.#link.session) return;
+    // Where clients come all the time, one look follows the other: the next one does it.
+    if (this.#ticking) this.#isDue = true;
+    else void this.#look(true);
     const { exact, prefixes } = this.#follows.takeUnwanted();
     if (exact.length + prefixes.length === 0) return;
     const { session } = this.#link;
@@ -323,6 +327,7 @@ export class RedisLog implements Log {
   #look(thorough: boolean): Promise<void> {
     const { session } = this.#link;
     if (!session) return Promise.resolve();
+    if (thorough) this.#isDue = false;
     const looking = this.#compare(session, thorough)
       .catch((error: Error) => {
         if (!isAnswer(error)) session.end(error);
@@ -398,8 +403,9 @@ export class RedisLog implements Log {
     if (!missed) this.#follows.restart(tail);
     wanted.ready(tail);
     this.#verified = tail;
-    this.#feed.resume(tail, missed);
+    // First: what moves the tail on moves those along who are live there.
     if (!missed && this.#opened) this.#reset(lost);
+    this.#feed.resume(tail, missed);
     this.#opened = true;
     this.#ask(); // what was wanted meanwhile, when there was nobody to ask
   }
