@@ -77,6 +77,8 @@ describe.skipIf(!available.available)("tabs", { meta: { skipReason: available.re
     const tabs = [await open("channel=a"), await open("channel=b&channel=c/*"), await open("channel=a&channel=d")];
     for (const tab of tabs) await hasState(tab, "open");
     expect((await streams()).map(({ channels }) => [...channels].sort())).toEqual([["a", "b", "c/*", "d"]]);
+    const [{ id } = { id: "" }] = await streams();
+    expect((await Promise.all(tabs.map(seenBy))).map(({ connections }) => connections)).toEqual([[id], [id], [id]]);
     await publish(
       { channel: "a", data: 1 },
       { channel: "b", data: 2 },

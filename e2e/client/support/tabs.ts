@@ -15,6 +15,8 @@ export interface Seen {
   readonly events: readonly [data: unknown, channel: string | undefined][];
   readonly states: readonly string[];
   readonly errors: readonly string[];
+  /** The ids of the connections that it was told of. */
+  readonly connections: readonly string[];
   readonly status: {
     readonly state: string;
     readonly reason?: string;
@@ -29,8 +31,9 @@ const follow = (url: string, options: string, more: string): string => `(async (
   const stream = connect(${JSON.stringify(url)}, {
     backoff: { baseMs: 50, maxMs: 200 }, share: acrossTabs(), ...${options},
   });
-  const seen = { events: [], states: [], errors: [] };
+  const seen = { events: [], states: [], errors: [], connections: [] };
   stream.on("*", ({ data, channel }) => seen.events.push([data, channel]));
+  stream.on("open", ({ connection }) => seen.connections.push(connection));
   stream.on("state", ({ state }) => seen.states.push(state));
   stream.on("error", ({ error }) => seen.errors.push(error.message));
   stream.on("gap", (gap) => seen.errors.push("gap: " + JSON.stringify(gap)));

@@ -156,9 +156,9 @@ function drawWriters() {
   for (const [author, { atMs }] of writers) if (atMs < Date.now() - WRITING_MS) writers.delete(author);
   const names = new Map([...writers.values()].map(({ name }) => [name, toneOf(name)]));
   const list = [...names].map(([name, tone]) => element("li", tone, name));
-  const none = element("li", "none", "nobody else");
-  if ([...names.keys()].join("\n") !== [...byId("writers").children].map(({ textContent }) => textContent).join("\n"))
-    byId("writers").replaceChildren(...(list.length > 0 ? list : [none]));
+  if (list.length === 0) list.push(element("li", "none", "nobody else"));
+  const said = (rows) => rows.map(({ textContent }) => textContent).join("\n");
+  if (said(list) !== said([...byId("writers").children])) byId("writers").replaceChildren(...list);
   drawMirror();
 }
 

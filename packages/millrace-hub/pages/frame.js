@@ -127,7 +127,7 @@ function fillFrame(status) {
       setText(note, `The hub is away: attempt ${Math.max(1, attempt)} ${seconds > 0 ? `in ${seconds} s` : "now"}.`);
     } else if (now === "closed") {
       setText(note, `Ended: ${error?.message ?? reason ?? "by this page"}. Reload the page to begin anew.`);
-    } else if (now === "open" && wasAway) {
+    } else if ((now === "open" || now === "polling") && wasAway) {
       wasAway = false;
       setText(note, "The hub is back; the page went on where it was.");
     }

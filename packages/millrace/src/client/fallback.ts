@@ -15,8 +15,13 @@ interface Fallback {
   opened(isHub: boolean): void;
   /** A poll was refused. Answers whether that may be because the server is no hub: then it is not polled again. */
   refused(): boolean;
-  /** A stream has ended. @param openMs since its first byte, `Infinity` when it ended as it should; undefined when none came in time */
-  ended(openMs?: number): void;
+  /**
+   * A stream has ended.
+   * @param openMs since its first byte, `Infinity` when it ended as it should; undefined when none came in time
+   * @param silent not even heartbeats came any more: the network was away, or a proxy that has let the beginning through
+   * holds what follows
+   */
+  ended(openMs?: number, silent?: boolean): void;
 }
 
 export function createFallback(options: FallbackOptions | false = {}): Fallback {
@@ -38,8 +43,10 @@ export function createFallback(options: FallbackOptions | false = {}): Fallback 
       streamAtMs = 0;
       return unknown;
     },
-    ended(openMs) {
-      cuts = openMs === undefined ? mostCuts : openMs < cutMs ? cuts + 1 : 0;
+    ended(openMs, silent) {
+      if (openMs === undefined) cuts = mostCuts;
+      else if (silent) cuts += 2;
+      else cuts = openMs < cutMs ? cuts + 1 : 0;
       if (!may() || cuts < mostCuts) return;
       cuts = 0;
       streamAtMs = performance.now() + streamAgainMs;

@@ -243,12 +243,14 @@ export function createLine(source: Source, options: AnyConnectOptions, taker: Li
     }
     const tookMs = performance.now() - startedMs;
     if (polls) {
-      if (error?.code === "refused" && !onTail && fallback.refused()) then = "later";
+      // A proxy's word that the hub is away says nothing of streams.
+      if (error?.code === "refused" && then === "never" && !onTail && fallback.refused()) then = "later";
       // A server that answers at once, with nothing, is not asked again at once.
       if (then === "now" && before && before === taker.cursor() && tookMs < 500) then = "later";
     } else {
-      if (heardAtMs !== undefined) fallback.ended(farewell ? Infinity : performance.now() - heardAtMs);
-      else if (error?.code === "timed_out" && tookMs >= fallback.firstByteMs()) fallback.ended();
+      const timedOut = error?.code === "timed_out";
+      if (heardAtMs !== undefined) fallback.ended(farewell ? Infinity : performance.now() - heardAtMs, timedOut);
+      else if (timedOut && tookMs >= fallback.firstByteMs()) fallback.ended();
       if (then === "later" && !farewell) {
         error ??= new ConnectionError("connection_lost", "the stream has ended, and did not say why");
       }

@@ -245,6 +245,26 @@ test("streams that are cut again and again are given up for polls", async () => 
   expect(datas.slice(0, -1)).toEqual(datas.slice(0, -1).map((_, n) => n));
 });
 
+test("streams that fall silent one after the other are given up for polls, which go on while the hub is away", async () => {
+  const { hub, port } = await serve();
+  const proxy = await startProxy(port);
+  const { stream, datas, states } = follow(`${proxy.url}?channel=n`);
+  // It lets the beginning of each stream through, and nothing of what follows.
+  stream.on("comment", () => proxy.stall());
+  stream.on("state", ({ state }) => state === "waiting" && proxy.resume());
+  await until(() => stream.state === "polling");
+  expect(states.filter((state) => state === "open")).toHaveLength(2);
+  await hub.publish({ channel: "n", data: 1 });
+  await until(() => datas.length === 1);
+  const away = proxy.requests.length;
+  proxy.script("/events", [{ status: 502 }, { status: 502 }]);
+  proxy.cut();
+  await until(() => proxy.requests.length > away + 2);
+  await hub.publish({ channel: "n", data: 2 });
+  await until(() => datas.length === 2);
+  expect(states.filter((state) => state === "open")).toHaveLength(2);
+});
+
 test("a run that ends ends the connection in order", async () => {
   const { hub, url } = await serve();
   await hub.run("answers/1", async (run) => {

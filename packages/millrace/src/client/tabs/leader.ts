@@ -59,6 +59,8 @@ export function startLeader(parts: LeaderParts): Leader {
   const sayStatus = () => say({ kind: "status", status: plainStatus(line.status), count: members.size });
   const isLive = () => at !== "" && (line.status.state === "open" || line.status.state === "polling");
 
+  let connection: string | undefined;
+
   const taker: LineTaker = {
     cursor: () => at,
     take(event, ofHub) {
@@ -70,8 +72,10 @@ export function startLeader(parts: LeaderParts): Leader {
     },
     tell(type, event) {
       if (type === "state" && line.status.state !== "closed") sayStatus();
-      else if (type === "open") say({ kind: "open", ...(event as { connection: string | undefined }) });
-      else if (type === "comment") say({ kind: "comment", ...(event as { text: string }) });
+      else if (type === "open") {
+        ({ connection } = event as { connection: string | undefined });
+        say({ kind: "open", connection });
+      } else if (type === "comment") say({ kind: "comment", ...(event as { text: string }) });
       else if (type === "error") say({ kind: "error", error: plain((event as { error: ConnectionError }).error) });
       else if (type === "gaveup") gaveUp = true;
       else if (type === "close") over();
@@ -113,7 +117,7 @@ export function startLeader(parts: LeaderParts): Leader {
       }
       if (missing.length > 0) await line.change(missing, []);
       if (isVoid()) return;
-      say({ kind: "joined", tab, turn, at });
+      say({ kind: "joined", tab, turn, at, connection });
       prune();
     } catch (error) {
       if (isVoid()) return;

@@ -184,7 +184,9 @@ export function createSharedLine(
     if (message.number !== heard) inbox?.fail();
     switch (message.kind) {
       case "joined":
-        if (message.tab === membership?.tab) answer(message.turn, message);
+        if (message.tab !== membership?.tab) break;
+        connection = message.connection;
+        answer(message.turn, message);
         break;
       case "refused":
         if (message.tab === membership?.tab) answer(message.turn, revived(message.error));

@@ -20,7 +20,13 @@ export type ToLeader =
 export type FromLeader = { readonly term: number; readonly number: number } & (
   | { readonly kind: "lead" }
   /** From the next event on, what comes is behind the position `at`, for these channels too. */
-  | { readonly kind: "joined"; readonly tab: string; readonly turn: number; readonly at: string }
+  | {
+      readonly kind: "joined";
+      readonly tab: string;
+      readonly turn: number;
+      readonly at: string;
+      readonly connection: string | undefined;
+    }
   | { readonly kind: "refused"; readonly tab: string; readonly turn: number; readonly error: Plain }
   | { readonly kind: "event"; readonly event: StreamEvent }
   | { readonly kind: "status"; readonly status: PlainStatus; readonly count: number }
