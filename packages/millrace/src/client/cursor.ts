@@ -48,10 +48,13 @@ export function createCursor(id: string, persist: Persist | undefined): Cursor {
       }
     },
     hasSeen: (id) => seen.has(id),
-    saw(id) {
-      seen.add(id);
-      // The first of a set is its oldest.
-      for (const oldest of seen) return seen.size > remembered && seen.delete(oldest);
-    },
+    saw: (id) => remember(seen, id),
   };
+}
+
+/** Adds an id, in place of the oldest when there are many. */
+export function remember(ids: Set<string>, id: string): void {
+  ids.add(id);
+  // The first of a set is its oldest.
+  for (const oldest of ids) return void (ids.size > remembered && ids.delete(oldest));
 }

@@ -24,6 +24,14 @@ test("a tab is shown what its channels and its user are sent; of the rest only t
   expect(["a", "c"].map(isShown)).toEqual([true, true]);
 });
 
+test("a tab that has dropped all its channels is shown what its user is sent, and nothing else", () => {
+  const view = createView(
+    () => [],
+    () => true,
+  );
+  expect(["a", "general", "@user/ann"].map((channel) => isEntry(view(event(channel))))).toEqual([false, false, true]);
+});
+
 test("a gap is a tab's own where it concerns one of its channels, or where that cannot be said", () => {
   const view = createView(() => ["a", "b/*"]);
   const gap = (...channels: string[]) =>

@@ -1,7 +1,7 @@
 import type { StreamEvent } from "../../protocol/index.js";
 import type { AnyConnectOptions } from "../connect-options.js";
 import type { ConnectionError } from "../connection-error.js";
-import { remembered } from "../cursor.js";
+import { remember, remembered } from "../cursor.js";
 import { createLine, type Line, type LineTaker } from "../line.js";
 import { watchPage } from "../page.js";
 import { createSource, type Source } from "../source.js";
@@ -50,7 +50,7 @@ export function createSharedLine(
   const conflates = query.has("conflate") || query.has("every");
   /** What the hub understands where no channel is named. On a route of an application's own that is the application's to say. */
   const channels = () => source.reads;
-  const view = createView(channels);
+  const view = createView(channels, () => source.isEmpty);
 
   let membership: Membership | undefined;
   let leader: Leader | undefined;
@@ -417,14 +417,6 @@ export function createSharedLine(
       else finish({ status: { ...status, error: undefined } });
     },
   };
-}
-
-function remember(ids: Set<string>, id: string): void {
-  ids.add(id);
-  for (const oldest of ids) {
-    if (ids.size > remembered) ids.delete(oldest);
-    return;
-  }
 }
 
 const endOf = (signal: AbortSignal) =>

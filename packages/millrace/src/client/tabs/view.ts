@@ -11,13 +11,18 @@ export const isEntry = ({ type }: StreamEvent): boolean => type !== "" && type !
 /**
  * What comes for all tabs, as it concerns one.
  * @param channels what that reads; none on a route whose application chooses them, for all
+ * @param isEmpty whether it has dropped all that it read
  */
-export function createView(channels: () => readonly string[]): (event: StreamEvent) => StreamEvent {
+export function createView(
+  channels: () => readonly string[],
+  isEmpty: () => boolean = () => false,
+): (event: StreamEvent) => StreamEvent {
   let selected: readonly string[] | undefined;
   let selection: Selection | undefined;
   /** What is for the user or for everybody comes without being selected. */
   const concerns = (name: string) =>
-    selection === undefined || name.startsWith("@") || selected?.includes(name) || selects(selection, name);
+    name.startsWith("@") ||
+    (!isEmpty() && (selection === undefined || selected?.includes(name) || selects(selection, name)));
 
   return (event) => {
     const now = channels();
